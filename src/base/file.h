@@ -1,0 +1,41 @@
+/* file.h: reading whole files, and writing them so that nothing is lost. */
+#ifndef LMB_BASE_FILE_H
+#define LMB_BASE_FILE_H
+
+#include "base/base.h"
+
+/* A whole file in memory (mapped read-only). */
+typedef struct lmb_file {
+    const uint8_t *bytes;
+    size_t size;
+    void *private_;
+} lmb_file;
+
+/* Errors name the path: ENOTFOUND, EIO (a directory, no permission, ...). */
+lmb_status lmb_file_open(const char *path, lmb_file *out) LMB_MUST_CHECK;
+void lmb_file_close(lmb_file *file);
+
+/* A file that appears under its name only when complete: written to
+ * "<path>.tmp.<pid>", synced, renamed; the directory is synced too. A kill at
+ * any instant leaves the old file or the new one. */
+typedef struct lmb_writer {
+    void *stream_; /* FILE */
+    char *path_, *temporary_;
+} lmb_writer;
+lmb_status lmb_writer_open(const char *path, lmb_writer *out) LMB_MUST_CHECK;
+lmb_status lmb_writer_write(lmb_writer *w, const void *bytes, size_t size)
+    LMB_MUST_CHECK;
+/* On failure the temporary file is removed and the old file is untouched. */
+lmb_status lmb_writer_commit(lmb_writer *w) LMB_MUST_CHECK;
+/* Drops what was not committed; accepts a committed or zeroed writer. */
+void lmb_writer_abort(lmb_writer *w);
+/* open + write + commit. */
+lmb_status lmb_file_write(const char *path, const void *bytes, size_t size)
+    LMB_MUST_CHECK;
+
+bool lmb_path_exists(const char *path);
+bool lmb_path_is_dir(const char *path);
+/* mkdir -p */
+lmb_status lmb_make_dirs(const char *path) LMB_MUST_CHECK;
+
+#endif

@@ -1,0 +1,185 @@
+/* str.c: growing strings and text helpers. */
+#include "base/str.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool reserve(lmb_str *s, size_t more)
+{
+    if (s->failed || more > (size_t)PTRDIFF_MAX / 4) {
+        s->failed = true;
+        return false;
+    }
+    const size_t need = s->length + more + 1;
+    if (need <= s->capacity)
+        return true;
+    const size_t want = need * 2 < 64 ? 64 : need * 2;
+    char *text = lmb_realloc(s->text, s->length, want, 1);
+    if (text == NULL) {
+        s->failed = true;
+        return false;
+    }
+    s->text = text;
+    s->capacity = want;
+    return true;
+}
+
+void lmb_str_add_bytes(lmb_str *s, const void *bytes, size_t count)
+{
+    if (!reserve(s, count))
+        return;
+    if (count > 0)
+        memcpy(s->text + s->length, bytes, count);
+    s->length += count;
+    s->text[s->length] = '\0';
+}
+
+void lmb_str_add(lmb_str *s, const char *text)
+{
+    lmb_str_add_bytes(s, text, strlen(text));
+}
+
+void lmb_str_printf(lmb_str *s, const char *fmt, ...)
+{
+    va_list args, again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    const int length = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    if (length >= 0 && reserve(s, (size_t)length)) {
+        (void)vsnprintf(s->text + s->length, (size_t)length + 1, fmt, again);
+        s->length += (size_t)length;
+    }
+    va_end(again);
+}
+
+void lmb_str_json(lmb_str *s, const char *text)
+{
+    lmb_str_add(s, "\"");
+    for (; *text != '\0'; text++) {
+        const unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\')
+            lmb_str_printf(s, "\\%c", c);
+        else if (c == '\n')
+            lmb_str_add(s, "\\n");
+        else if (c < 0x20)
+            lmb_str_printf(s, "\\u%04x", c);
+        else
+            lmb_str_add_bytes(s, text, 1);
+    }
+    lmb_str_add(s, "\"");
+}
+
+void lmb_str_json_number(lmb_str *s, double value)
+{
+    if (!isfinite(value)) {
+        lmb_str_add(s, "null");
+        return;
+    }
+    char text[40];
+    for (int digits = 6; digits <= 17; digits++) {
+        (void)snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    lmb_str_add(s, text);
+}
+
+lmb_status lmb_str_status(const lmb_str *s)
+{
+    return s->failed ? LMB_FAIL(LMB_ENOMEM, "out of memory: string") : LMB_OK;
+}
+
+void lmb_str_fini(lmb_str *s)
+{
+    lmb_free(s->text);
+    *s = (lmb_str){0};
+}
+
+bool lmb_str_equal_nocase(const char *a, const char *b)
+{
+    while (*a != '\0' && tolower((unsigned char)*a) ==
+            tolower((unsigned char)*b)) {
+        a++;
+        b++;
+    }
+    return *a == '\0' && *b == '\0';
+}
+
+bool lmb_str_ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text);
+    const size_t m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+enum { NEAR_MAX = 64 };
+
+static size_t edit_distance(const char *a, const char *b)
+{
+    const size_t n = strlen(a);
+    const size_t m = strlen(b);
+    if (n > NEAR_MAX || m > NEAR_MAX)
+        return NEAR_MAX;
+    size_t row[NEAR_MAX + 1];
+    for (size_t j = 0; j <= m; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            const bool same = tolower((unsigned char)a[i - 1]) ==
+                tolower((unsigned char)b[j - 1]);
+            size_t best = diagonal + (same ? 0 : 1);
+            diagonal = row[j];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[m];
+}
+
+const char *lmb_str_nearest(const char *text, const char *const *candidates,
+    size_t count)
+{
+    const char *best = NULL;
+    size_t least = strlen(text) / 3 + 2;
+    for (size_t i = 0; i < count; i++) {
+        const size_t d = edit_distance(text, candidates[i]);
+        if (d < least) {
+            least = d;
+            best = candidates[i];
+        }
+    }
+    return best;
+}
+
+bool lmb_parse_i64(const char *text, int64_t *out)
+{
+    char *end = NULL;
+    errno = 0;
+    const long long value = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || errno != 0)
+        return false;
+    *out = value;
+    return true;
+}
+
+bool lmb_parse_f64(const char *text, double *out)
+{
+    char *end = NULL;
+    errno = 0;
+    const double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !isfinite(value))
+        return false;
+    *out = value;
+    return true;
+}

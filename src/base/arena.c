@@ -74,8 +74,7 @@ char *lmb_arena_printf(lmb_arena *arena, const char *fmt, ...)
     va_copy(again, args);
     const int length = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
-    char *text = length < 0 ? NULL
-                            : lmb_arena_alloc(arena, (size_t)length + 1);
+    char *text = length < 0 ? NULL : lmb_arena_alloc(arena, (size_t)length + 1);
     if (text != NULL)
         (void)vsnprintf(text, (size_t)length + 1, fmt, again);
     va_end(again);

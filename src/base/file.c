@@ -23,8 +23,8 @@ lmb_status lmb_file_open(const char *path, lmb_file *out)
     } else if (!S_ISREG(info.st_mode)) {
         st = LMB_FAIL(LMB_EIO, "%s: not a regular file", path);
     } else if (info.st_size > 0) {
-        void *map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE,
-            fd, 0);
+        void *map =
+            mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (map == MAP_FAILED) {
             st = LMB_FAIL(LMB_EIO, "%s: %s", path, strerror(errno));
         } else {

@@ -23,15 +23,15 @@ typedef struct lmb_writer {
     char *path_, *temporary_;
 } lmb_writer;
 lmb_status lmb_writer_open(const char *path, lmb_writer *out) LMB_MUST_CHECK;
-lmb_status lmb_writer_write(lmb_writer *w, const void *bytes, size_t size)
-    LMB_MUST_CHECK;
+lmb_status lmb_writer_write(
+    lmb_writer *w, const void *bytes, size_t size) LMB_MUST_CHECK;
 /* On failure the temporary file is removed and the old file is untouched. */
 lmb_status lmb_writer_commit(lmb_writer *w) LMB_MUST_CHECK;
 /* Drops what was not committed; accepts a committed or zeroed writer. */
 void lmb_writer_abort(lmb_writer *w);
 /* open + write + commit. */
-lmb_status lmb_file_write(const char *path, const void *bytes, size_t size)
-    LMB_MUST_CHECK;
+lmb_status lmb_file_write(
+    const char *path, const void *bytes, size_t size) LMB_MUST_CHECK;
 
 bool lmb_path_exists(const char *path);
 bool lmb_path_is_dir(const char *path);

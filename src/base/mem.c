@@ -92,8 +92,8 @@ lmb_status lmb__grow(void **items, size_t count, size_t *capacity, size_t size)
     const size_t want = *capacity < 8 ? 8 : *capacity * 2;
     void *bigger = lmb_realloc(*items, count, want, size);
     if (bigger == NULL)
-        return LMB_FAIL(LMB_ENOMEM, "out of memory: %zu x %zu bytes", want,
-            size);
+        return LMB_FAIL(
+            LMB_ENOMEM, "out of memory: %zu x %zu bytes", want, size);
     *items = bigger;
     *capacity = want;
     return LMB_OK;

@@ -71,14 +71,13 @@ const lmb_opt *lmb_opt_find(const lmb_opt *table, const char *name)
 {
     for (; table != NULL && table->name != NULL; table++)
         if (lmb_str_equal_nocase(table->name, name) ||
-            (table->aliases != NULL &&
-                choice_index(table->aliases, name) >= 0))
+            (table->aliases != NULL && choice_index(table->aliases, name) >= 0))
             return table;
     return NULL;
 }
 
-static lmb_status unknown_option(const lmb_opt *table, const char *scope,
-    const char *name)
+static lmb_status unknown_option(
+    const lmb_opt *table, const char *scope, const char *name)
 {
     enum { MOST = 64 };
     const char *names[MOST];
@@ -93,9 +92,8 @@ static lmb_status unknown_option(const lmb_opt *table, const char *scope,
     lmb_str all = {0};
     for (size_t i = 0; i < count; i++)
         lmb_str_printf(&all, "%s%s", i > 0 ? ", " : "", names[i]);
-    lmb_status st = LMB_FAIL(LMB_EINVAL,
-        "%s: unknown option '%s'; it has %s", scope, name,
-        count > 0 && all.text != NULL ? all.text : "none");
+    lmb_status st = LMB_FAIL(LMB_EINVAL, "%s: unknown option '%s'; it has %s",
+        scope, name, count > 0 && all.text != NULL ? all.text : "none");
     lmb_str_fini(&all);
     return st;
 }
@@ -116,9 +114,8 @@ lmb_status lmb_opt_set(const lmb_opt *table, void *state, const char *scope,
     } else if (row->type == LMB_OPT_BOOL) {
         const int index = choice_index("false|true|off|on|no|yes|0|1", value);
         if (index < 0)
-            return LMB_FAIL(LMB_EINVAL,
-                "%s.%s: '%s' is neither true nor false", scope, row->name,
-                value);
+            return LMB_FAIL(LMB_EINVAL, "%s.%s: '%s' is neither true nor false",
+                scope, row->name, value);
         number = index % 2;
     } else {
         if (!lmb_parse_f64(value, &number))
@@ -128,8 +125,8 @@ lmb_status lmb_opt_set(const lmb_opt *table, void *state, const char *scope,
             return LMB_FAIL(LMB_EINVAL, "%s.%s: %s is not a whole number",
                 scope, row->name, value);
         if (number < row->low || number > row->high)
-            return LMB_FAIL(LMB_EINVAL, "%s.%s: %s is outside %g .. %g",
-                scope, row->name, value, row->low, row->high);
+            return LMB_FAIL(LMB_EINVAL, "%s.%s: %s is outside %g .. %g", scope,
+                row->name, value, row->low, row->high);
     }
     store(row, state, number);
     return LMB_OK;
@@ -153,8 +150,8 @@ void lmb_opt_print(const lmb_opt *row, const void *state, lmb_str *out)
 void lmb_opt_help(const lmb_opt *table, lmb_str *out)
 {
     for (; table != NULL && table->name != NULL; table++) {
-        const char *choices = table->type == LMB_OPT_BOOL ? "true|false"
-                                                          : table->choices;
+        const char *choices =
+            table->type == LMB_OPT_BOOL ? "true|false" : table->choices;
         lmb_str value = {0};
         lmb_str_printf(&value, "%s=", table->name);
         if (table->type == LMB_OPT_ENUM) {
@@ -167,8 +164,8 @@ void lmb_opt_help(const lmb_opt *table, lmb_str *out)
         } else {
             lmb_str_json_number(&value, table->def);
         }
-        lmb_str_printf(out, "  %-28s %s", value.text ? value.text : "",
-            table->help);
+        lmb_str_printf(
+            out, "  %-28s %s", value.text ? value.text : "", table->help);
         if (choices != NULL)
             lmb_str_printf(out, " (%s)\n", choices);
         else

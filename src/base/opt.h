@@ -10,9 +10,9 @@
 
 typedef enum lmb_opt_type {
     LMB_OPT_F64 = 1, /* double */
-    LMB_OPT_I64,     /* int64_t */
-    LMB_OPT_BOOL,    /* bool: true/false/on/off/yes/no/1/0 */
-    LMB_OPT_ENUM,    /* int32_t: index into `choices` */
+    LMB_OPT_I64, /* int64_t */
+    LMB_OPT_BOOL, /* bool: true/false/on/off/yes/no/1/0 */
+    LMB_OPT_ENUM, /* int32_t: index into `choices` */
 } lmb_opt_type;
 
 typedef struct lmb_opt {
@@ -20,7 +20,7 @@ typedef struct lmb_opt {
     const char *help; /* one line, no full stop */
     lmb_opt_type type;
     size_t offset; /* of the field in the state struct */
-    double def;    /* default; for an enum the index of the choice */
+    double def; /* default; for an enum the index of the choice */
     double low, high;
     const char *choices; /* "a|b|c" for LMB_OPT_ENUM */
     const char *aliases; /* other spellings, "KD.TEMPERATURE|tau"; or NULL */

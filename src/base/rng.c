@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
-void lmb_philox(const uint32_t counter[4], const uint32_t key[2],
-    uint32_t out[4])
+void lmb_philox(
+    const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
 {
     uint32_t c[4] = {counter[0], counter[1], counter[2], counter[3]};
     uint32_t k0 = key[0];

@@ -11,10 +11,10 @@
 #include <stdint.h>
 
 typedef enum lmb_stream {
-    LMB_STREAM_INIT = 1,    /* a = hash of the parameter's name */
+    LMB_STREAM_INIT = 1, /* a = hash of the parameter's name */
     LMB_STREAM_SHUFFLE = 2, /* a = epoch */
     LMB_STREAM_AUGMENT = 3, /* a = epoch or view, b = sample index */
-    LMB_STREAM_SPLIT = 4,   /* held-out split of the training set */
+    LMB_STREAM_SPLIT = 4, /* held-out split of the training set */
     LMB_STREAM_GENERATE = 5, /* generated data: a = split, b = sample index */
     LMB_STREAM_TEST = 6,
     LMB_STREAM_DROPOUT = 7,
@@ -28,8 +28,7 @@ typedef struct lmb_rng {
     int left; /* unused numbers in block */
 } lmb_rng;
 
-lmb_rng lmb_rng_make(uint64_t seed, lmb_stream stream, uint64_t a,
-    uint64_t b);
+lmb_rng lmb_rng_make(uint64_t seed, lmb_stream stream, uint64_t a, uint64_t b);
 uint32_t lmb_rng_u32(lmb_rng *rng);
 /* Uniform in [0, 1): 53 bits. */
 double lmb_rng_uniform(lmb_rng *rng);
@@ -42,7 +41,7 @@ void lmb_rng_permutation(lmb_rng *rng, int64_t n, int64_t *items);
 /* FNV-1a, for keys made of names. */
 uint64_t lmb_hash(const char *text);
 /* The Philox4x32-10 bijection itself (exposed for its known-answer test). */
-void lmb_philox(const uint32_t counter[4], const uint32_t key[2],
-    uint32_t out[4]);
+void lmb_philox(
+    const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
 #endif

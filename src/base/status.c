@@ -14,8 +14,8 @@ static _Thread_local char trace[TRACE_SIZE];
 const char *lmb_status_text(lmb_status status)
 {
     switch (status) {
-#define LMB_STATUS_CASE(name, number, text)                                  \
-    case LMB_##name:                                                         \
+#define LMB_STATUS_CASE(name, number, text) \
+    case LMB_##name: \
         return text;
         LMB_STATUS_LIST(LMB_STATUS_CASE)
 #undef LMB_STATUS_CASE
@@ -48,8 +48,8 @@ static void make_one_line(char *text)
             *text = ' ';
 }
 
-lmb_status lmb__fail(lmb_status st, const char *file, int line,
-    const char *fmt, ...)
+lmb_status lmb__fail(
+    lmb_status st, const char *file, int line, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
@@ -75,10 +75,9 @@ lmb_status lmb__wrap(lmb_status st, const char *fmt, ...)
     return st;
 }
 
-_Noreturn void lmb__assert_failed(const char *cond, const char *file,
-    int line)
+_Noreturn void lmb__assert_failed(const char *cond, const char *file, int line)
 {
-    (void)fprintf(stderr, "limbeck: %s:%d: broken invariant: %s\n", file,
-        line, cond);
+    (void)fprintf(
+        stderr, "limbeck: %s:%d: broken invariant: %s\n", file, line, cond);
     abort();
 }

@@ -103,8 +103,8 @@ void lmb_str_fini(lmb_str *s)
 
 bool lmb_str_equal_nocase(const char *a, const char *b)
 {
-    while (*a != '\0' && tolower((unsigned char)*a) ==
-            tolower((unsigned char)*b)) {
+    while (*a != '\0' &&
+        tolower((unsigned char)*a) == tolower((unsigned char)*b)) {
         a++;
         b++;
     }
@@ -147,8 +147,8 @@ static size_t edit_distance(const char *a, const char *b)
     return row[m];
 }
 
-const char *lmb_str_nearest(const char *text, const char *const *candidates,
-    size_t count)
+const char *lmb_str_nearest(
+    const char *text, const char *const *candidates, size_t count)
 {
     const char *best = NULL;
     size_t least = strlen(text) / 3 + 2;

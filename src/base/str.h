@@ -27,8 +27,8 @@ bool lmb_str_equal_nocase(const char *a, const char *b);
 bool lmb_str_ends_with(const char *text, const char *end);
 /* The candidate nearest to `text` by edit distance, or NULL if none is near
  * enough to be meant. For "unknown key `tempratur`; did you mean ...?". */
-const char *lmb_str_nearest(const char *text, const char *const *candidates,
-    size_t count);
+const char *lmb_str_nearest(
+    const char *text, const char *const *candidates, size_t count);
 /* Whole-text parses; false on trailing garbage or overflow. */
 bool lmb_parse_i64(const char *text, int64_t *out);
 bool lmb_parse_f64(const char *text, double *out);

@@ -8,9 +8,9 @@
 #include <string.h>
 
 /* LMB_SHAPE(2, 3) is a shape of rank 2. LMB_SCALAR is rank 0. */
-#define LMB_SHAPE(...)                                                       \
-    ((lmb_shape){                                                            \
-        (int32_t)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),       \
+#define LMB_SHAPE(...) \
+    ((lmb_shape){ \
+        (int32_t)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), \
         {__VA_ARGS__}})
 #define LMB_SCALAR ((lmb_shape){0})
 

@@ -112,8 +112,8 @@ uint16_t lmb_f32_to_f16(float f)
     return (uint16_t)(sign | (rounded - 0x38000000u) >> 13);
 }
 
-lmb_status lmb_tensor_new(lmb_dtype dtype, const lmb_shape *shape,
-    lmb_tensor **out)
+lmb_status lmb_tensor_new(
+    lmb_dtype dtype, const lmb_shape *shape, lmb_tensor **out)
 {
     if (shape->rank < 0 || shape->rank > LMB_MAX_RANK)
         return LMB_FAIL(LMB_ESHAPE, "tensor: rank %d outside 0..%d",
@@ -122,8 +122,7 @@ lmb_status lmb_tensor_new(lmb_dtype dtype, const lmb_shape *shape,
     int64_t bytes = 0;
     if (count < 0 ||
         !lmb_mul_i64(count, (int64_t)lmb_dtype_size(dtype), &bytes))
-        return LMB_FAIL(LMB_ESHAPE,
-            "tensor: shape %s is negative or too large",
+        return LMB_FAIL(LMB_ESHAPE, "tensor: shape %s is negative or too large",
             lmb_shape_text(shape));
     lmb_tensor *t = NULL;
     LMB_TRY(LMB_NEW(t, 1));
@@ -141,8 +140,8 @@ lmb_status lmb_tensor_new(lmb_dtype dtype, const lmb_shape *shape,
     return LMB_OK;
 }
 
-lmb_status lmb_tensor_wrap(lmb_dtype dtype, const lmb_shape *shape,
-    void *data, lmb_tensor **out)
+lmb_status lmb_tensor_wrap(
+    lmb_dtype dtype, const lmb_shape *shape, void *data, lmb_tensor **out)
 {
     if (shape->rank < 0 || shape->rank > LMB_MAX_RANK ||
         lmb_shape_count(shape) < 0)
@@ -254,8 +253,8 @@ void lmb_tensor_set(lmb_tensor *tensor, int64_t i, double value)
     }
 }
 
-lmb_status lmb_tensor_convert(const lmb_tensor *tensor, lmb_dtype dtype,
-    lmb_tensor **out)
+lmb_status lmb_tensor_convert(
+    const lmb_tensor *tensor, lmb_dtype dtype, lmb_tensor **out)
 {
     lmb_tensor *t = NULL;
     LMB_TRY(lmb_tensor_new(dtype, &tensor->shape, &t));

@@ -1,0 +1,66 @@
+/* nn.h: building blocks of networks: layers that own named parameters.
+ *
+ * A lmb_nn is a building site: graph, parameter store, mode and a name prefix.
+ * Layers find or make their parameters under "prefix.name.weight" (PyTorch's
+ * names), so a network can be built many times (training, evaluation, other
+ * batch sizes) over one store. */
+#ifndef LMB_NN_NN_H
+#define LMB_NN_NN_H
+
+#include "op/op.h"
+
+typedef enum lmb_mode {
+    LMB_MODE_EVAL, /* batch norm uses running statistics */
+    LMB_MODE_TRAIN, /* batch statistics, running ones are updated */
+} lmb_mode;
+
+enum { LMB_MAX_TAPS = 64 };
+
+typedef struct lmb_nn {
+    lmb_graph *g;
+    lmb_params *params;
+    lmb_mode mode;
+    double bn_eps, bn_momentum; /* 1e-5, 0.1 */
+    char prefix[192];
+    /* Taps declared by the model, in order. */
+    struct {
+        char name[16];
+        lmb_value value;
+    } taps[LMB_MAX_TAPS];
+    int n_taps;
+} lmb_nn;
+
+void lmb_nn_init(lmb_nn *nn, lmb_graph *g, lmb_params *params, lmb_mode mode);
+/* Appends ".name" to the prefix; pop removes it. printf-like. */
+void lmb_nn_push(lmb_nn *nn, const char *fmt, ...) LMB_PRINTF(2, 3);
+void lmb_nn_pop(lmb_nn *nn);
+/* Declares a tap: "f0", "pre0", "pooled", "logits". */
+void lmb_nn_tap(lmb_nn *nn, const char *name, lmb_value v);
+lmb_value lmb_nn_tap_find(const lmb_nn *nn, const char *name);
+/* A parameter "<prefix>.<name>". */
+lmb_value lmb_nn_param(lmb_nn *nn, const char *name, lmb_shape shape,
+    lmb_init init, bool trainable);
+
+/* Initialisation rules for a weight [O, I/groups, kh, kw] or [O, I]. */
+lmb_init lmb_init_kaiming_fan_out(lmb_shape weight); /* normal, ReLU gain */
+lmb_init lmb_init_torch_default(lmb_shape weight); /* U(+-1/sqrt(fan_in)) */
+lmb_init lmb_init_constant(double value);
+lmb_init lmb_init_normal(double mean, double std);
+
+typedef struct lmb_conv_opt {
+    int out, kernel, stride, pad, groups; /* 0 means 1 for stride, groups */
+    bool bias;
+    lmb_init weight_init; /* all zero: torch default */
+    bool weight_init_set;
+    lmb_init bias_init;
+    bool bias_init_set;
+} lmb_conv_opt;
+lmb_value lmb_nn_conv(
+    lmb_nn *nn, const char *name, lmb_value x, const lmb_conv_opt *opt);
+/* Batch norm with weight, bias, running_mean, running_var and (as PyTorch
+ * files have it) no counter; gamma 1, beta 0. */
+lmb_value lmb_nn_batch_norm(lmb_nn *nn, const char *name, lmb_value x);
+lmb_value lmb_nn_linear(lmb_nn *nn, const char *name, lmb_value x, int out,
+    lmb_init weight, lmb_init bias);
+
+#endif

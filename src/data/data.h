@@ -1,0 +1,85 @@
+/* data.h: labelled pictures for classification: data sets, views of them.
+ *
+ * A data set is read-only after it is opened; every function that takes a
+ * const lmb_dataset may be called from many threads at once. */
+#ifndef LMB_DATA_DATA_H
+#define LMB_DATA_DATA_H
+
+#include "base/base.h"
+#include "data/image.h"
+
+typedef struct lmb_dataset lmb_dataset;
+
+/* All zero means default. */
+typedef struct lmb_dataset_opts {
+    uint64_t seed; /* shapes: which pictures (default 0) */
+    int64_t train_count; /* shapes: pictures in train (default 20000) */
+    int64_t test_count; /* shapes: pictures in val and test (default 4000) */
+    int32_t classes; /* shapes: 2 .. 100 (default 100) */
+} lmb_dataset_opts;
+
+/* Opens `spec` = "NAME" or "NAME:DIR" (datasets.def has the names).
+ * split: "train", "test" or "val" ("valid", "validation").
+ *   cifar10, cifar100, idx: train and test only.
+ *   imagefolder: DIR/train/CLASS/..., DIR/val/..., DIR/test/...; "test" falls
+ *   back to val/ (ImageNet); a folder without them is all "train".
+ *   shapes: all three are generated, from different streams.
+ * `opts` may be NULL. Errors: EINVAL spec or split; ENOTFOUND files (the
+ * message lists the names looked for); EFORMAT damaged files; ENOMEM. */
+lmb_status lmb_dataset_open(const char *spec, const char *split,
+    const lmb_dataset_opts *opts, lmb_dataset **out) LMB_MUST_CHECK;
+/* Accepts NULL. A data set with views alive lives on until they are freed. */
+void lmb_dataset_free(lmb_dataset *ds);
+
+/* The rows of datasets.def: name and one line of help, or NULL at i >= count;
+ * for `list datasets`. */
+const char *lmb_dataset_row_name(int i);
+const char *lmb_dataset_row_help(int i);
+
+const char *lmb_dataset_name(const lmb_dataset *ds); /* "cifar100" */
+int64_t lmb_dataset_count(const lmb_dataset *ds);
+int32_t lmb_dataset_classes(const lmb_dataset *ds);
+/* `classes` names, or NULL if the files have none. Borrowed. */
+const char *const *lmb_dataset_class_names(const lmb_dataset *ds);
+/* false if the pictures differ in size (height and width are then 0). */
+bool lmb_dataset_size(
+    const lmb_dataset *ds, int32_t *height_out, int32_t *width_out);
+/* True if this split is kept for the final number: choosing a checkpoint or
+ * an option on it has to be said. */
+bool lmb_dataset_is_test(const lmb_dataset *ds);
+/* Usual per-channel mean and deviation of pixel / 255. */
+void lmb_dataset_mean_std(
+    const lmb_dataset *ds, double mean_out[3], double std_out[3]);
+/* XXH64 over labels and pixels (pictures in memory) or over names, labels and
+ * file sizes (imagefolder): for manifests and caches. */
+uint64_t lmb_dataset_hash(const lmb_dataset *ds);
+
+/* 0 .. classes-1; i in 0 .. count-1. */
+int32_t lmb_dataset_label(const lmb_dataset *ds, int64_t i);
+/* Picture i. The pixels live in the data set or in `scratch` (one per
+ * thread): valid until the next call with the same scratch. Errors: EINVAL i;
+ * EFORMAT, EIO, ENOTFOUND with the file's name. */
+lmb_status lmb_dataset_image(const lmb_dataset *ds, int64_t i,
+    lmb_scratch *scratch, lmb_image *out) LMB_MUST_CHECK;
+
+/* --- views: keep their parent alive, share its pixels ----------------------
+ */
+
+/* Sample j of the view is sample indices[j] of `ds` (copied; any order,
+ * repeats allowed). Errors: EINVAL for an index outside 0 .. count-1. */
+lmb_status lmb_dataset_subset(lmb_dataset *ds, const int64_t *indices,
+    int64_t n, lmb_dataset **out) LMB_MUST_CHECK;
+/* --val-split: of each class, round(fraction * size) samples chosen by
+ * (seed, LMB_STREAM_SPLIT) go to `held_out`, the others to `rest_out`, both
+ * in the order of `ds`. 0 < fraction < 1; EINVAL if a part would be empty.
+ * Neither part is a test set unless `ds` is. */
+lmb_status lmb_dataset_split(lmb_dataset *ds, double fraction, uint64_t seed,
+    lmb_dataset **rest_out, lmb_dataset **held_out) LMB_MUST_CHECK;
+/* Class-balanced part of `ds` (at least one sample a class), chosen from a
+ * stream apart from that of lmb_dataset_split. 0 < fraction <= 1. */
+lmb_status lmb_dataset_fraction(lmb_dataset *ds, double fraction, uint64_t seed,
+    lmb_dataset **out) LMB_MUST_CHECK;
+/* Position in the data set that was opened, through all views. */
+int64_t lmb_dataset_root_index(const lmb_dataset *ds, int64_t i);
+
+#endif

@@ -3,7 +3,7 @@
  * A lmb_nn is a building site: graph, parameter store, mode and a name prefix.
  * Layers find or make their parameters under "prefix.name.weight" (PyTorch's
  * names), so a network can be built many times (training, evaluation, other
- * batch sizes) over one store. */
+ * batch sizes) over one store. Errors are sticky in the graph. */
 #ifndef LMB_NN_NN_H
 #define LMB_NN_NN_H
 
@@ -14,14 +14,23 @@ typedef enum lmb_mode {
     LMB_MODE_TRAIN, /* batch statistics, running ones are updated */
 } lmb_mode;
 
-enum { LMB_MAX_TAPS = 64 };
+enum { LMB_MAX_TAPS = 64, LMB_NN_DEPTH = 24 };
 
 typedef struct lmb_nn {
     lmb_graph *g;
     lmb_params *params;
     lmb_mode mode;
     double bn_eps, bn_momentum; /* 1e-5, 0.1 */
+    /* Set it if somebody reads a "pre*" tap. In training some networks make
+     * these taps with batch norms of their own, which move the running
+     * statistics once more (wide ResNets): without it such taps are not
+     * declared and training is as if they did not exist. lmb_nn_init sets it
+     * in evaluation, where taps cost nothing. */
+    bool want_pre;
     char prefix[192];
+    int16_t marks[LMB_NN_DEPTH]; /* lengths of prefix before each push */
+    int depth;
+    char head[256]; /* the classifier's name, "fc": set by lmb_nn_head */
     /* Taps declared by the model, in order. */
     struct {
         char name[16];
@@ -31,11 +40,15 @@ typedef struct lmb_nn {
 } lmb_nn;
 
 void lmb_nn_init(lmb_nn *nn, lmb_graph *g, lmb_params *params, lmb_mode mode);
-/* Appends ".name" to the prefix; pop removes it. printf-like. */
+/* Appends ".name" to the prefix and opens the scope "name" in the graph; pop
+ * undoes both. printf-like. */
 void lmb_nn_push(lmb_nn *nn, const char *fmt, ...) LMB_PRINTF(2, 3);
 void lmb_nn_pop(lmb_nn *nn);
 /* Declares a tap: "f0", "pre0", "pooled", "logits". */
 void lmb_nn_tap(lmb_nn *nn, const char *name, lmb_value v);
+/* Declares tap "<name><i>". */
+void lmb_nn_tap_at(lmb_nn *nn, const char *name, int i, lmb_value v);
+/* LMB_NONE if there is no such tap. */
 lmb_value lmb_nn_tap_find(const lmb_nn *nn, const char *name);
 /* A parameter "<prefix>.<name>". */
 lmb_value lmb_nn_param(lmb_nn *nn, const char *name, lmb_shape shape,
@@ -50,9 +63,10 @@ lmb_init lmb_init_normal(double mean, double std);
 typedef struct lmb_conv_opt {
     int out, kernel, stride, pad, groups; /* 0 means 1 for stride, groups */
     bool bias;
-    lmb_init weight_init; /* all zero: torch default */
+    bool kaiming; /* weight by lmb_init_kaiming_fan_out, bias 0 */
+    lmb_init weight_init; /* if set; else PyTorch's default */
     bool weight_init_set;
-    lmb_init bias_init;
+    lmb_init bias_init; /* if set; else PyTorch's default */
     bool bias_init_set;
 } lmb_conv_opt;
 lmb_value lmb_nn_conv(
@@ -60,7 +74,18 @@ lmb_value lmb_nn_conv(
 /* Batch norm with weight, bias, running_mean, running_var and (as PyTorch
  * files have it) no counter; gamma 1, beta 0. */
 lmb_value lmb_nn_batch_norm(lmb_nn *nn, const char *name, lmb_value x);
+/* Convolution, then batch norm: two layers with names of their own. */
+lmb_value lmb_nn_conv_bn(lmb_nn *nn, const char *conv, const char *bn,
+    lmb_value x, const lmb_conv_opt *opt);
+/* Weight [out, in], bias [out]. */
 lmb_value lmb_nn_linear(lmb_nn *nn, const char *name, lmb_value x, int out,
     lmb_init weight, lmb_init bias);
+/* The same with PyTorch's default initialisation. */
+lmb_value lmb_nn_linear_default(
+    lmb_nn *nn, const char *name, lmb_value x, int out);
+/* Says that linear layer `name` turns tap "pooled" into tap "logits", and
+ * declares both taps. */
+void lmb_nn_head(
+    lmb_nn *nn, const char *name, lmb_value pooled, lmb_value logits);
 
 #endif

@@ -79,9 +79,12 @@ set_target_properties(limbeck_shared limbeck_static PROPERTIES
   OUTPUT_NAME limbeck LINKER_LANGUAGE C)
 set_target_properties(limbeck_shared PROPERTIES VERSION ${PROJECT_VERSION}
   SOVERSION 0)
-foreach(lib limbeck_shared limbeck_static)
-  target_link_libraries(${lib} PRIVATE lmb_flags PUBLIC ${vendor})
-endforeach()
+# Only this build sees the vendors' targets; cmake/install.cmake says what an
+# installed library needs.
+list(TRANSFORM vendor REPLACE "(.+)" "$<BUILD_INTERFACE:\\1>")
+target_link_libraries(limbeck_shared PRIVATE lmb_flags ${vendor})
+target_link_libraries(limbeck_static PRIVATE $<BUILD_INTERFACE:lmb_flags>
+  PUBLIC ${vendor})
 
 file(GLOB cli_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/cli/*.c)
 if(cli_sources)

@@ -1,0 +1,45 @@
+# limbeck.bash: completion for bash. Verbs and options come from the program's
+# own help, so that they cannot differ from it.
+
+_limbeck_words() # ARGUMENTS...: the first word of each line that is printed
+{
+    command limbeck "$@" 2>/dev/null | sed -nE 's/^ *([A-Za-z0-9_.]+).*/\1/p'
+}
+
+_limbeck()
+{
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+    local verb=${COMP_WORDS[1]} words=""
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        words="demo train distill eval predict infer loss inspect convert data
+            list bench report config help version"
+    else
+        case "$verb $prev" in
+        *" --model" | *" --student" | *" --teacher" | "list taps")
+            [ "$verb" = loss ] || words=$(_limbeck_words list models)
+            ;;
+        *" --method") words=$(_limbeck_words list methods) ;;
+        *" --precision") words="f32 bf16 auto" ;;
+        *" --data") words=$(_limbeck_words list datasets | sed 's/$/:/') ;;
+        "list list") words="models methods datasets ops taps" ;;
+        "data data") words="get" ;;
+        "bench bench") words="step" ;;
+        "config config") words="show" ;;
+        "help help")
+            words="demo train distill eval predict infer loss inspect convert
+                data list bench report config version"
+            ;;
+        esac
+        if [ -z "$words" ] && [[ $cur == -* ]]; then
+            words=$(command limbeck help "$verb" 2>/dev/null |
+                grep -oE -- '--[a-z][a-z0-9-]*' | sort -u)
+        fi
+    fi
+    local IFS=$' \t\n'
+    # shellcheck disable=SC2207 # words hold no blanks
+    [ -z "$words" ] || COMPREPLY=($(compgen -W "$words" -- "$cur"))
+    [ ${#COMPREPLY[@]} -gt 0 ] || compopt -o default 2>/dev/null
+    [[ ${COMPREPLY[0]:-} != *: ]] || compopt -o nospace 2>/dev/null
+}
+complete -F _limbeck limbeck

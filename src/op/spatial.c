@@ -24,6 +24,16 @@ lmb_status lmb__window_fit(const char *axis, lmb_window *w)
     return LMB_OK;
 }
 
+lmb_status lmb__window_half_padded(const lmb_window *h, const lmb_window *w)
+{
+    if (2 * h->pad > h->kernel || 2 * w->pad > w->kernel)
+        return LMB_FAIL(LMB_EINVAL,
+            "padding [%lld, %lld] is more than half the kernel [%lld, %lld]",
+            (long long)h->pad, (long long)w->pad, (long long)h->kernel,
+            (long long)w->kernel);
+    return LMB_OK;
+}
+
 static int64_t clamp(int64_t v, int64_t lo, int64_t hi)
 {
     return v < lo ? lo : v > hi ? hi : v;

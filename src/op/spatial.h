@@ -19,6 +19,10 @@ typedef struct lmb_window {
  * than the padded axis, EINVAL for a stride, padding, ... out of range.
  * `axis` ("height") is for the message. */
 lmb_status lmb__window_fit(const char *axis, lmb_window *w) LMB_MUST_CHECK;
+/* Pooling: padding is at most half the kernel, so that no window lies wholly
+ * in the padding. */
+lmb_status lmb__window_half_padded(
+    const lmb_window *h, const lmb_window *w) LMB_MUST_CHECK;
 /* The outputs lo .. hi-1 whose tap k is not in the padding. */
 void lmb__window_outputs(
     const lmb_window *w, int64_t k, int64_t *lo, int64_t *hi);

@@ -13,7 +13,6 @@ void lmb_nn_init(lmb_nn *nn, lmb_graph *g, lmb_params *params, lmb_mode mode)
         .mode = mode,
         .bn_eps = 1e-5,
         .bn_momentum = 0.1,
-        .want_pre = mode == LMB_MODE_EVAL,
     };
 }
 

@@ -21,12 +21,6 @@ typedef struct lmb_nn {
     lmb_params *params;
     lmb_mode mode;
     double bn_eps, bn_momentum; /* 1e-5, 0.1 */
-    /* Set it if somebody reads a "pre*" tap. In training some networks make
-     * these taps with batch norms of their own, which move the running
-     * statistics once more (wide ResNets): without it such taps are not
-     * declared and training is as if they did not exist. lmb_nn_init sets it
-     * in evaluation, where taps cost nothing. */
-    bool want_pre;
     char prefix[192];
     int16_t marks[LMB_NN_DEPTH]; /* lengths of prefix before each push */
     int depth;

@@ -2,7 +2,8 @@
  *
  * The resize is Pillow's (antialiased triangle filter, two passes of
  * fixed-point arithmetic), to the bit. JPEG is decoded at full size with
- * libjpeg's default (slow integer) transform. */
+ * libjpeg's defaults (slow integer transform, smooth chroma); an orientation
+ * tag is not applied, as in torchvision's folders. */
 #ifndef LMB_DATA_IMAGE_H
 #define LMB_DATA_IMAGE_H
 
@@ -41,7 +42,7 @@ enum {
 };
 
 /* Sides of accepted pictures; larger ones are EUNSUPPORTED. */
-enum { LMB_IMAGE_MAX_SIDE = 32768, LMB_IMAGE_MAX_PIXELS = 1 << 28 };
+enum { LMB_IMAGE_MAX_SIDE = 32768, LMB_IMAGE_MAX_PIXELS = 1 << 27 };
 
 /* Decodes JPEG or PNG; the first bytes decide which, not the name. Grey,
  * palette, 16-bit, CMYK/YCCK and alpha become RGB (alpha is dropped, 16 bits
@@ -56,11 +57,15 @@ lmb_status lmb_image_load(
 lmb_status lmb_image_save_png(
     const char *path, const lmb_image *image) LMB_MUST_CHECK;
 
-/* The part `box` = {x0, y0, x1, y1} (pixels, inside the image, x1 > x0,
- * y1 > y0) resized to height x width, as Pillow's
- * Image.resize((width, height), BILINEAR, box) of an RGB image. `dst` holds
- * height * width * 3 bytes and is not the source. */
-lmb_status lmb_image_resize(const lmb_image *src, const double box[4],
+/* A part of a picture, in pixels. */
+typedef struct lmb_rect {
+    int32_t y, x, height, width;
+} lmb_rect;
+
+/* `crop` (NULL: the whole picture) cut out and resized to height x width, as
+ * Pillow's src.crop(...).resize((width, height), BILINEAR). `dst` holds
+ * height * width * 3 bytes and does not overlap the source. */
+lmb_status lmb_image_resize(const lmb_image *src, const lmb_rect *crop,
     int32_t height, int32_t width, lmb_scratch *scratch,
     uint8_t *dst) LMB_MUST_CHECK;
 

@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""models.py: what the networks compute, from their published definitions.
+
+Usage: models.py --mdistiller DIR [--out tests/golden/models] [NAME...]
+
+DIR is a checkout of mdistiller (https://github.com/megvii-research/mdistiller);
+its folder mdistiller/models is imported, nothing else of it. PyTorch in double
+precision, weights from weights_rule.py, 10 classes; the ImageNet networks see
+images of 64 pixels and so pool over whatever is left. One JSON file a network:
+
+  parameters, macs, convs   of the whole network at its usual classes and size
+  logits                    evaluation, batch 2
+  taps                      evaluation: name -> [shape of one image, sum,
+                            sum of absolute values]
+  loss                      cross-entropy in training mode, batch 4, label of
+                            image n = 3 n mod 10
+  grads                     parameter -> [2-norm, dot product with direction]
+  running                   buffer -> sum after its layer's first call in that
+                            step (wrn.py calls some twice, limbeck does not)
+"""
+import argparse
+import contextlib
+import importlib
+import io
+import json
+import os
+import sys
+import types
+
+import torch
+from torch import nn
+
+import weights_rule
+
+CLASSES = 10
+
+
+def wrn(depth, width):
+    return lambda c: cifar("wrn").WideResNet(depth, c, width)
+
+
+def cifar(name):
+    return importlib.import_module("mdistiller.models.cifar." + name)
+
+
+def imagenet(name):
+    return importlib.import_module("mdistiller.models.imagenet." + name)
+
+
+def resnet(name):
+    return lambda c: getattr(cifar("resnet"), name)(num_classes=c)
+
+
+def wide(name):
+    return lambda c: getattr(cifar("resnetv2"), name)(num_classes=c)
+
+
+def vgg(name):
+    return lambda c: getattr(cifar("vgg"), name)(num_classes=c)
+
+
+def big(name):
+    def make(classes):
+        net = getattr(imagenet("resnet"), name)(num_classes=classes)
+        net.avgpool = nn.AdaptiveAvgPool2d(1)
+        return net
+    return make
+
+
+def mobilenet_v1(classes):
+    net = imagenet("mobilenetv1").MobileNetV1()
+    net.model[14] = nn.AdaptiveAvgPool2d(1)
+    net.fc = nn.Linear(1024, classes)
+    return net
+
+
+def mobilenet_v2(classes):
+    with contextlib.redirect_stdout(io.StringIO()):
+        return cifar("mobilenetv2").mobile_half(classes)
+
+
+SMALL = {name: resnet(name) for name in (
+    "resnet8 resnet14 resnet20 resnet32 resnet44 resnet56 resnet110 resnet8x4 "
+    "resnet32x4").split()}
+SMALL.update({"cifar_resnet18": wide("ResNet18"),
+              "cifar_resnet50": wide("ResNet50")})
+SMALL.update({f"wrn_{d}_{w}": wrn(d, w) for d, w in (
+    (16, 1), (16, 2), (16, 4), (28, 2), (28, 4), (40, 1), (40, 2), (40, 4))})
+SMALL.update({f"vgg{n}": vgg(f"vgg{n}_bn") for n in (8, 11, 13, 16, 19)})
+SMALL.update({
+    "MobileNetV2": mobilenet_v2,
+    "ShuffleV1": lambda c: cifar("ShuffleNetv1").ShuffleV1(num_classes=c),
+    "ShuffleV2": lambda c: cifar("ShuffleNetv2").ShuffleV2(num_classes=c),
+})
+LARGE = {f"resnet{n}": big(f"resnet{n}") for n in (18, 34, 50, 101)}
+LARGE["mobilenet_v1"] = mobilenet_v1
+
+
+def count(make, classes, size):
+    """Parameters, multiply-adds and convolutions at the usual size."""
+    net = make(classes).eval()
+    total = [0, 0]
+
+    def conv_hook(layer, _, out):
+        total[0] += out.numel() * layer.weight[0].numel()
+        total[1] += 1
+
+    def linear_hook(layer, _, out):
+        total[0] += out.numel() * layer.in_features
+
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(conv_hook)
+        elif isinstance(layer, nn.Linear):
+            layer.register_forward_hook(linear_hook)
+    with torch.no_grad():
+        net(torch.zeros(1, 3, size, size))
+    return {"parameters": sum(p.numel() for p in net.parameters()),
+            "macs": total[0], "convs": total[1]}
+
+
+def fill(net):
+    state = net.state_dict()
+    for name, value in state.items():
+        if not name.endswith("num_batches_tracked"):
+            value.copy_(torch.from_numpy(
+                weights_rule.parameter(name, tuple(value.shape))))
+
+
+def taps_of(logits, feats):
+    taps = {f"f{i}": v for i, v in enumerate(feats["feats"])}
+    taps.update({f"pre{i}": v
+                 for i, v in enumerate(feats.get("preact_feats", []))})
+    taps["pooled"] = feats["pooled_feat"]
+    taps["logits"] = logits
+    return {name: [list(v.shape[1:]), float(v.sum()), float(v.abs().sum())]
+            for name, v in taps.items()}
+
+
+def inputs(batch, size):
+    return torch.from_numpy(weights_rule.images((batch, 3, size, size)))
+
+
+def watch_buffers(net):
+    """A dict that fills with the sums of running statistics."""
+    sums = {}
+
+    def hook_of(name):
+        def hook(layer, _, __):
+            for key in ("running_mean", "running_var"):
+                sums.setdefault(f"{name}.{key}",
+                                float(getattr(layer, key).sum()))
+        return hook
+
+    for name, layer in net.named_modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.register_forward_hook(hook_of(name))
+    return sums
+
+
+def golden(make, size):
+    net = make(CLASSES).double()
+    fill(net)
+    net.eval()
+    with torch.no_grad():
+        logits, feats = net(inputs(2, size))
+    result = {"size": size, "classes": CLASSES,
+              "logits": logits.flatten().tolist(),
+              "taps": taps_of(logits, feats)}
+    net.train()
+    first_call = watch_buffers(net)
+    labels = torch.tensor([3 * n % CLASSES for n in range(4)])
+    loss = nn.functional.cross_entropy(net(inputs(4, size))[0], labels)
+    loss.backward()
+    result["loss"] = float(loss)
+    result["grads"] = {}
+    for name, p in net.named_parameters():
+        away = torch.from_numpy(
+            weights_rule.direction(name, tuple(p.shape)))
+        result["grads"][name] = [float(p.grad.norm()),
+                                 float((p.grad * away).sum())]
+    result["running"] = first_call
+    return result
+
+
+def text_of(result):
+    """One line an entry, 12 digits: enough to compare, short to keep."""
+    def number(value):
+        if isinstance(value, list):
+            return "[" + ", ".join(number(v) for v in value) + "]"
+        return json.dumps(value) if isinstance(value, (int, str)) \
+            else f"{value:.12g}"
+
+    lines = []
+    for key, value in result.items():
+        if isinstance(value, dict):
+            rows = [f"{json.dumps(k)}: {number(v)}" for k, v in value.items()]
+            value = "{\n" + ",\n".join(rows) + "\n}"
+        else:
+            value = number(value)
+        lines.append(f"{json.dumps(key)}: {value}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def import_models(checkout):
+    """The package without its __init__, which wants the whole of mdistiller."""
+    for name in ("mdistiller", "mdistiller.models", "mdistiller.models.cifar",
+                 "mdistiller.models.imagenet"):
+        module = types.ModuleType(name)
+        module.__path__ = [os.path.join(checkout, *name.split("."))]
+        sys.modules[name] = module
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--mdistiller", required=True)
+    parser.add_argument("--out", default="tests/golden/models")
+    parser.add_argument("names", nargs="*")
+    args = parser.parse_args()
+    import_models(args.mdistiller)
+    os.makedirs(args.out, exist_ok=True)
+    torch.set_num_threads(2)
+    for name in args.names or list(SMALL) + list(LARGE):
+        make = SMALL.get(name) or LARGE[name]
+        large = name in LARGE
+        result = {"model": name, "torch": torch.__version__}
+        result.update(count(make, *((1000, 224) if large else (100, 32))))
+        result.update(golden(make, 64 if large else 32))
+        with open(os.path.join(args.out, name + ".json"), "w",
+                  encoding="utf-8") as file:
+            file.write(text_of(result))
+        print(name, result["parameters"], result["macs"], result["convs"],
+              f"{result['loss']:.6f}", flush=True)
+
+
+main()

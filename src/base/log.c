@@ -13,7 +13,7 @@ void lmb_log_set(lmb_log_sink *sink, void *user)
     current_user = user;
 }
 
-void lmb_log(lmb_log_level level, const char *fmt, ...)
+void lmb_log_line(lmb_log_level level, const char *fmt, ...)
 {
     if (current_sink == NULL)
         return;

@@ -17,6 +17,6 @@ typedef void lmb_log_sink(lmb_log_level level, const char *text, void *user);
 
 void lmb_log_set(lmb_log_sink *sink, void *user);
 /* One line without the newline. */
-void lmb_log(lmb_log_level level, const char *fmt, ...) LMB_PRINTF(2, 3);
+void lmb_log_line(lmb_log_level level, const char *fmt, ...) LMB_PRINTF(2, 3);
 
 #endif

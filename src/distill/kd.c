@@ -1,0 +1,53 @@
+/* kd.c: knowledge distillation.
+ *
+ * L = T^2 mean_n sum_k p_nk (log p_nk - log q_nk), p = softmax(z_t / T),
+ * q = softmax(z_s / T), both [N, C].
+ * Source: Hinton, Vinyals, Dean, "Distilling the knowledge in a neural
+ * network", arXiv:1503.02531, section 2; weights and T of mdistiller. */
+#include "distill/logits.h"
+
+typedef struct kd_state {
+    double temperature;
+    bool standardize;
+} kd_state;
+
+static const lmb_opt options[] = {
+    {.name = "temperature",
+        .help = "softmax temperature T of both sides",
+        .type = LMB_OPT_F64,
+        .offset = offsetof(kd_state, temperature),
+        .def = 4,
+        .low = 0.01,
+        .high = 1000,
+        .aliases = "KD.TEMPERATURE|T|tau"},
+    LMB_OPT_STANDARDIZE(kd_state),
+    {0},
+};
+
+static lmb_value build(void *state, const lmb_build *b)
+{
+    const kd_state *o = state;
+    const double temp = o->temperature;
+    lmb_graph *g = b->g;
+    lmb_logits z;
+    if (!lmb_logits_pair(b, o->standardize, 1, &z))
+        return LMB_NONE;
+    lmb_value lp = lmb_log_probs(g, z.t, temp);
+    lmb_value lq = lmb_log_probs(g, z.s, temp);
+    lmb_value kl = lmb_rows_mean(g, &z, lmb_kl_log(g, lp, lq));
+    return lmb_scale(g, kl, temp * temp);
+}
+
+const lmb_method lmb_method_kd = {
+    .name = "kd",
+    .title = "softened class probabilities (KL at temperature T)",
+    .source = "arXiv:1503.02531, section 2",
+    .ce_weight = 0.1,
+    .weight = 0.9,
+    .ce_weight_keys = "KD.LOSS.CE_WEIGHT",
+    .weight_keys = "KD.LOSS.KD_WEIGHT",
+    .opts = options,
+    .state_size = sizeof(kd_state),
+    .pairs = lmb_logits_pairs,
+    .build = build,
+};

@@ -1,0 +1,46 @@
+/* weights_io.h: a network's parameters from and to named tensors, with what
+ * a file needs to be used alone: model, classes, how images were normalised. */
+#ifndef LMB_TRAIN_WEIGHTS_IO_H
+#define LMB_TRAIN_WEIGHTS_IO_H
+
+#include "graph/param.h"
+#include "io/weights.h"
+#include "model/model.h"
+
+/* Fills a sealed store by name. All or nothing: names and shapes are checked
+ * both ways first. Ignored: "*.num_batches_tracked". `path` stands in messages.
+ * Errors: EFORMAT lists what is missing, misshapen and unknown, with the
+ * nearest names. */
+lmb_status lmb_weights_to_params(
+    const lmb_weights *w, const char *path, lmb_params *store) LMB_MUST_CHECK;
+
+/* Classes of the file by the shape of the model's classifier. Errors: EFORMAT
+ * if the file has no such tensor. */
+lmb_status lmb_weights_classes(const lmb_weights *w, const char *path,
+    const lmb_model *m, int *classes) LMB_MUST_CHECK;
+
+/* The metadata of a weights file. Zero means "not known". */
+typedef struct lmb_weights_about {
+    char model[64];
+    int classes;
+    char **class_names; /* `classes` of them, or NULL; owned */
+    int size; /* input height and width in pixels */
+    bool has_norm;
+    double mean[3], std[3]; /* of channels scaled to [0, 1] */
+    char channels[8]; /* "RGB" or "BGR" */
+} lmb_weights_about;
+
+/* Reads it; zeroed fields where the file says nothing. Other metadata is left
+ * alone. Errors: EFORMAT names path, key, value. *out is owned: _fini. */
+lmb_status lmb_weights_about_read(const lmb_weights *w, const char *path,
+    lmb_weights_about *out) LMB_MUST_CHECK;
+void lmb_weights_about_fini(lmb_weights_about *about);
+lmb_status lmb_weights_about_write(
+    const lmb_weights_about *about, lmb_weights *w) LMB_MUST_CHECK;
+
+/* A new list with a copy of every parameter and buffer, and `about` (may be
+ * NULL) as metadata. Owned by the caller. */
+lmb_status lmb_params_to_weights(const lmb_params *store,
+    const lmb_weights_about *about, lmb_weights **out) LMB_MUST_CHECK;
+
+#endif

@@ -1,4 +1,64 @@
-# Backends: ref (always), cpu (our vector kernels, once per CPU feature level)
-# and onednn. Without oneDNN there is no OpenMP either: sanitizer and fuzzing
-# builds never mix two OpenMP runtimes.
+# Backends: our own vector kernels (src/backend/cpu) and oneDNN. Without
+# oneDNN there is no OpenMP either: sanitizer and fuzzing builds never mix two
+# OpenMP runtimes.
 set(LMB_BACKEND_LIBS "" CACHE INTERNAL "")
+if(LMB_ONEDNN)
+  find_package(OpenMP REQUIRED COMPONENTS C)
+  set(LMB_BACKEND_LIBS OpenMP::OpenMP_C CACHE INTERNAL "")
+endif()
+
+# Own kernels: k_*.c once per CPU feature level (kernel.h), the rest once.
+set(LMB_CPU_LEVELS base)
+set(level_flags_base "")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  list(APPEND LMB_CPU_LEVELS v3 v4 v4bf16)
+  set(level_flags_v3 -march=x86-64-v3)
+  set(level_flags_v4 -march=x86-64-v4 -mprefer-vector-width=512)
+  set(level_flags_v4bf16 ${level_flags_v4} -mavx512bf16)
+endif()
+# No errno, no traps: loops vectorise. Never -ffast-math: NaN is a result.
+set(kernel_flags -O3 -fno-math-errno -fno-trapping-math -Wno-psabi)
+
+set(cpu ${PROJECT_SOURCE_DIR}/src/backend/cpu)
+file(GLOB kernel_sources CONFIGURE_DEPENDS ${cpu}/k_*.c)
+file(GLOB cpu_sources CONFIGURE_DEPENDS ${cpu}/*.c)
+if(kernel_sources)
+  list(REMOVE_ITEM cpu_sources ${kernel_sources})
+endif()
+add_library(lmb_backend_cpu STATIC ${cpu_sources})
+set_target_properties(lmb_backend_cpu PROPERTIES POSITION_INDEPENDENT_CODE ON)
+target_link_libraries(lmb_backend_cpu PUBLIC lmb_flags lmb_base lmb_tensor m
+  ${LMB_BACKEND_LIBS})
+foreach(use graph op)
+  if(TARGET lmb_${use})
+    target_link_libraries(lmb_backend_cpu PUBLIC lmb_${use})
+  endif()
+endforeach()
+if(LMB_CPU_LEVELS MATCHES v3)
+  target_compile_definitions(lmb_backend_cpu PRIVATE LMB_CPU_X86)
+endif()
+foreach(level ${LMB_CPU_LEVELS})
+  add_library(lmb_cpu_${level} OBJECT ${kernel_sources})
+  set_target_properties(lmb_cpu_${level} PROPERTIES
+    POSITION_INDEPENDENT_CODE ON)
+  target_compile_definitions(lmb_cpu_${level} PRIVATE LMB_LEVEL=${level})
+  target_compile_options(lmb_cpu_${level} PRIVATE ${level_flags_${level}}
+    ${kernel_flags})
+  target_link_libraries(lmb_cpu_${level} PRIVATE lmb_flags
+    ${LMB_BACKEND_LIBS})
+  target_sources(lmb_backend_cpu PRIVATE $<TARGET_OBJECTS:lmb_cpu_${level}>)
+  set(LMB_MODULES ${LMB_MODULES} lmb_cpu_${level} CACHE INTERNAL "")
+endforeach()
+set(LMB_MODULES ${LMB_MODULES} lmb_backend_cpu CACHE INTERNAL "")
+
+# Convolutions and products: oneDNN, or nothing but the reference.
+if(LMB_ONEDNN)
+  find_package(dnnl REQUIRED)
+  target_sources(lmb_backend_cpu PRIVATE
+    ${PROJECT_SOURCE_DIR}/src/backend/onednn/dnn.c)
+  target_link_libraries(lmb_backend_cpu PUBLIC DNNL::dnnl)
+  set(LMB_BACKEND_LIBS ${LMB_BACKEND_LIBS} DNNL::dnnl CACHE INTERNAL "")
+else()
+  target_sources(lmb_backend_cpu PRIVATE
+    ${PROJECT_SOURCE_DIR}/src/backend/none/dnn_none.c)
+endif()

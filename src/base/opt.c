@@ -80,7 +80,7 @@ static lmb_status unknown_option(
     const lmb_opt *table, const char *scope, const char *name)
 {
     enum { MOST = 64 };
-    const char *names[MOST];
+    const char *names[MOST] = {NULL};
     size_t count = 0;
     for (const lmb_opt *row = table;
          row != NULL && row->name != NULL && count < MOST; row++)

@@ -256,7 +256,7 @@ static void fill(lmb_tensor *t, const npy_header *h, const uint8_t *data)
         lmb_shape_strides(&h->shape, stride);
     }
     if (count > 0)
-        lmb_gather(t->data, data, size, &h->shape, stride);
+        lmb_gather_raw(t->data, data, size, &h->shape, stride);
     if (h->swapped)
         lmb_swap_elements(t->data, count, size);
     lmb_normalize_bools(t);

@@ -147,7 +147,7 @@ static lmb_status copy_tensor(
     lmb_tensor *copy = NULL;
     LMB_TRY(lmb_tensor_new(t->storage->dtype, &t->shape, &copy));
     if (count > 0)
-        lmb_gather(copy->data, bytes + (size_t)t->offset * size, size,
+        lmb_gather_raw(copy->data, bytes + (size_t)t->offset * size, size,
             &t->shape, t->stride);
     lmb_normalize_bools(copy);
     *out = copy;

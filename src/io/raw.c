@@ -53,8 +53,8 @@ static void gather_row(uint8_t *dst, const uint8_t *src, size_t size,
     }
 }
 
-void lmb_gather(void *dst, const void *src, size_t size, const lmb_shape *shape,
-    const int64_t stride[LMB_MAX_RANK])
+void lmb_gather_raw(void *dst, const void *src, size_t size,
+    const lmb_shape *shape, const int64_t stride[LMB_MAX_RANK])
 {
     const int last = shape->rank - 1;
     if (last < 0) {

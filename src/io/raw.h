@@ -32,8 +32,8 @@ void lmb_swap_elements(void *bytes, int64_t count, size_t size);
 /* dst (row-major, packed) = the elements of src at the given strides, which
  * count elements of `size` bytes (1, 2, 4 or 8). The caller has checked that
  * every element lies inside src. */
-void lmb_gather(void *dst, const void *src, size_t size, const lmb_shape *shape,
-    const int64_t stride[LMB_MAX_RANK]);
+void lmb_gather_raw(void *dst, const void *src, size_t size,
+    const lmb_shape *shape, const int64_t stride[LMB_MAX_RANK]);
 
 /* A bool tensor from a file may hold any byte: afterwards 0 or 1. */
 void lmb_normalize_bools(lmb_tensor *tensor);

@@ -11,7 +11,7 @@
 #include "io/raw.h"
 #include "tensor/shape.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -333,12 +333,19 @@ static lmb_status op_int_line(machine *m, const op *row)
     char text[64];
     char *end = NULL;
     lmb_pk *value = NULL;
+    const size_t start = m->at;
     LMB_TRY(read_number_line(m, text));
+    errno = 0;
     const long long number = strtoll(text, &end, 10);
-    if (end == text || !(*end == '\0' || (*end == 'L' && end[1] == '\0')) ||
-        number == INT64_MAX || number == INT64_MIN)
-        return bad(m, "not a whole number of 64 bits");
+    if (end == text || !(*end == '\0' || (*end == 'L' && end[1] == '\0')))
+        return bad(m, "not a whole number");
     LMB_TRY(push_new(m, row->kind, &value));
+    if (errno == ERANGE) {
+        value->kind = LMB_PK_BIGINT;
+        value->u.text = (lmb_pk_text){(const char *)m->bytes + start,
+            strlen(text)};
+        return LMB_OK;
+    }
     value->u.integer = number;
     if (strcmp(text, "00") == 0 || strcmp(text, "01") == 0)
         value->kind = LMB_PK_BOOL;
@@ -1253,7 +1260,7 @@ lmb_status lmb_pk_array_tensor(
         stride[i] = i == 0 ? 1 : stride[i - 1] * a->shape.dim[i - 1];
     const int64_t count = lmb_tensor_count(t);
     if (count > 0)
-        lmb_gather(
+        lmb_gather_raw(
             t->data, a->data.bytes, lmb_dtype_size(dtype), &a->shape, stride);
     if (swapped)
         lmb_swap_elements(t->data, count, lmb_dtype_size(dtype));

@@ -53,11 +53,14 @@ set(LMB_MODULES ${LMB_MODULES} lmb_backend_cpu CACHE INTERNAL "")
 
 # Convolutions and products: oneDNN, or nothing but the reference.
 if(LMB_ONEDNN)
-  find_package(dnnl REQUIRED)
+  # By name, not by oneDNN's CMake package: that one asks for OpenCL too.
+  find_library(DNNL_LIBRARY dnnl REQUIRED)
+  find_path(DNNL_INCLUDE_DIR dnnl.h REQUIRED)
   target_sources(lmb_backend_cpu PRIVATE
     ${PROJECT_SOURCE_DIR}/src/backend/onednn/dnn.c)
-  target_link_libraries(lmb_backend_cpu PUBLIC DNNL::dnnl)
-  set(LMB_BACKEND_LIBS ${LMB_BACKEND_LIBS} DNNL::dnnl CACHE INTERNAL "")
+  target_include_directories(lmb_backend_cpu PRIVATE ${DNNL_INCLUDE_DIR})
+  target_link_libraries(lmb_backend_cpu PUBLIC ${DNNL_LIBRARY})
+  set(LMB_BACKEND_LIBS ${LMB_BACKEND_LIBS} ${DNNL_LIBRARY} CACHE INTERNAL "")
 else()
   target_sources(lmb_backend_cpu PRIVATE
     ${PROJECT_SOURCE_DIR}/src/backend/none/dnn_none.c)

@@ -518,29 +518,6 @@ lmb_status lmb_dnn_unpack_new(const lmb_dnn_conv *conv, lmb_dnn_reorder **out)
     return reorder_new(&conv->weights, &conv->plain, out);
 }
 
-lmb_status lmb_dnn_layout_new(const lmb_shape *shape, lmb_dtype from_dtype,
-    int from_block, lmb_dtype to_dtype, int to_block, lmb_dnn_reorder **out)
-{
-    LMB_TRY(start());
-    LMB_ASSERT(shape->rank == 4);
-    dnnl_dims_t dims = {0};
-    for (int i = 0; i < 4; i++)
-        dims[i] = shape->dim[i];
-    layout from;
-    layout to;
-    memset(&from, 0, sizeof from);
-    memset(&to, 0, sizeof to);
-    lmb_status st = layout_make(&from, 4, dims, type_of(from_dtype),
-        tag_of(from_block));
-    if (st == LMB_OK)
-        st = layout_make(&to, 4, dims, type_of(to_dtype), tag_of(to_block));
-    if (st == LMB_OK)
-        st = reorder_new(&from, &to, out);
-    layout_drop(&from);
-    layout_drop(&to);
-    return st;
-}
-
 lmb_status lmb_dnn_reorder_run(lmb_dnn_reorder *r, const void *from, void *to)
 {
     LMB_TRY(point(r->from, from));
@@ -572,6 +549,11 @@ lmb_status lmb_dnn_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k,
     DNN(dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1.0f, a,
         ta ? m : k, b, tb ? k : n, 0.0f, c, n));
     return LMB_OK;
+}
+
+bool lmb_dnn_available(void)
+{
+    return true;
 }
 
 const char *lmb_dnn_version(void)

@@ -55,10 +55,6 @@ lmb_status lmb_dnn_pack_new(const lmb_dnn_conv *conv, lmb_dnn_reorder **out)
     LMB_MUST_CHECK;
 lmb_status lmb_dnn_unpack_new(const lmb_dnn_conv *conv,
     lmb_dnn_reorder **out) LMB_MUST_CHECK;
-/* Activations [N, C, H, W] between layouts and dtypes. */
-lmb_status lmb_dnn_layout_new(const lmb_shape *shape, lmb_dtype from_dtype,
-    int from_block, lmb_dtype to_dtype, int to_block, lmb_dnn_reorder **out)
-    LMB_MUST_CHECK;
 lmb_status lmb_dnn_reorder_run(lmb_dnn_reorder *r, const void *from, void *to)
     LMB_MUST_CHECK;
 void lmb_dnn_reorder_free(lmb_dnn_reorder *r);
@@ -67,6 +63,8 @@ void lmb_dnn_reorder_free(lmb_dnn_reorder *r);
 lmb_status lmb_dnn_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k,
     const float *a, const float *b, float *c) LMB_MUST_CHECK;
 
+/* False in a build without oneDNN. */
+bool lmb_dnn_available(void);
 /* "oneDNN 2.6.3". */
 const char *lmb_dnn_version(void);
 /* Can this CPU do bf16 convolutions at speed (AVX512_BF16 or AMX)? */

@@ -1,0 +1,228 @@
+/* Plans: the fast backend against the reference on a small residual network
+ * that holds every fusion; training steps; errors. */
+#include "lmb_test.h"
+
+#include "backend/onednn/dnn.h"
+#include "base/rng.h"
+#include "graph/ir.h"
+#include "nn/nn.h"
+#include "plan/plan.h"
+
+enum { N = 4, C = 16, S = 8, CLASSES = 5 };
+
+typedef struct net {
+    lmb_graph *g;
+    lmb_params *params;
+    lmb_value x, labels, logits, loss;
+} net;
+
+static lmb_value block(lmb_nn *nn, lmb_value x, int out, int stride)
+{
+    lmb_value y = lmb_nn_conv(nn, "conv1", x,
+        &(lmb_conv_opt){.out = out, .kernel = 3, .stride = stride, .pad = 1});
+    y = lmb_relu(nn->g, lmb_nn_batch_norm(nn, "bn1", y));
+    y = lmb_nn_conv(nn, "conv2", y,
+        &(lmb_conv_opt){.out = out, .kernel = 3, .stride = 1, .pad = 1});
+    y = lmb_nn_batch_norm(nn, "bn2", y);
+    lmb_value shortcut = x;
+    if (stride != 1) {
+        shortcut = lmb_nn_conv(nn, "down.0", x,
+            &(lmb_conv_opt){.out = out, .kernel = 1, .stride = stride});
+        shortcut = lmb_nn_batch_norm(nn, "down.1", shortcut);
+    }
+    return lmb_relu(nn->g, lmb_add(nn->g, y, shortcut));
+}
+
+static void build(net *t, lmb_dtype dtype, lmb_mode mode)
+{
+    if (t->params == NULL)
+        CHECK_OK(lmb_params_new(dtype, &t->params));
+    CHECK_OK(lmb_graph_new(&t->g));
+    lmb_nn nn;
+    lmb_nn_init(&nn, t->g, t->params, mode);
+    t->x = lmb_graph_input(t->g, "x", LMB_F32, LMB_SHAPE(N, 3, S, S));
+    t->labels = lmb_graph_input(t->g, "labels", LMB_I32, LMB_SHAPE(N));
+    lmb_value y = lmb_nn_conv(&nn, "stem", t->x,
+        &(lmb_conv_opt){.out = C, .kernel = 3, .stride = 1, .pad = 1});
+    y = lmb_relu(t->g, lmb_nn_batch_norm(&nn, "bn", y));
+    lmb_nn_push(&nn, "a");
+    y = block(&nn, y, C, 1);
+    lmb_nn_pop(&nn);
+    lmb_nn_push(&nn, "b");
+    y = block(&nn, y, 2 * C, 2);
+    lmb_nn_pop(&nn);
+    y = lmb_global_avg_pool(t->g, y);
+    t->logits = lmb_nn_linear(&nn, "fc", y, CLASSES,
+        lmb_init_torch_default(LMB_SHAPE(CLASSES, 2 * C)),
+        lmb_init_constant(0));
+    t->loss = lmb_cross_entropy(t->g, t->logits, t->labels);
+    CHECK_OK(lmb_graph_status(t->g));
+    CHECK_OK(lmb_params_seal(t->params));
+    lmb_params_init(t->params, 7);
+}
+
+static void fini(net *t)
+{
+    lmb_graph_free(t->g);
+    lmb_params_free(t->params);
+}
+
+static void data(float *x, int32_t *labels)
+{
+    lmb_rng rng = lmb_rng_make(3, LMB_STREAM_TEST, 0, 0);
+    for (int i = 0; i < N * 3 * S * S; i++)
+        x[i] = (float)lmb_rng_normal(&rng);
+    for (int i = 0; i < N; i++)
+        labels[i] = i % CLASSES;
+}
+
+/* One training step; the loss comes back, gradients are in the store. */
+static double step(net *t, bool reference, bool bf16)
+{
+    float x[N * 3 * S * S];
+    int32_t labels[N];
+    data(x, labels);
+    if (!reference)
+        lmb_passes_forward(t->g, 1, &t->loss);
+    lmb_backward_params(t->g, t->loss, t->params);
+    if (!reference)
+        lmb_passes_backward(t->g, 1, &t->loss);
+    lmb_plan *plan = NULL;
+    CHECK_OK(lmb_plan_compile(t->g, 1, &t->loss,
+        &(lmb_plan_opts){.reference = reference, .bf16 = bf16}, &plan));
+    CHECK_OK(lmb_plan_set(plan, t->x, LMB_F32, x));
+    CHECK_OK(lmb_plan_set(plan, t->labels, LMB_I32, labels));
+    CHECK_OK(lmb_plan_run(plan));
+    const double loss = lmb_plan_scalar(plan, t->loss);
+    if (lmb_dnn_available())
+        assert_string_equal(lmb_plan_fallbacks(plan), "");
+    lmb_plan_free(plan);
+    return loss;
+}
+
+static double grad_at(const lmb_param *p, int64_t i)
+{
+    const void *grad = lmb_param_grad(p);
+    return lmb_params_dtype(p->owner) == LMB_F64
+        ? ((const double *)grad)[i]
+        : (double)((const float *)grad)[i];
+}
+
+static void compare(bool bf16, double loss_limit, double limit)
+{
+    net exact = {0};
+    net fast = {0};
+    build(&exact, LMB_F64, LMB_MODE_TRAIN);
+    build(&fast, LMB_F32, LMB_MODE_TRAIN);
+    const double a = step(&exact, true, false);
+    const double b = step(&fast, false, bf16);
+    CHECK_NEAR(a, b, loss_limit);
+    for (int i = 0; i < lmb_params_count(exact.params); i++) {
+        const lmb_param *p = lmb_params_at(exact.params, i);
+        const lmb_param *q = lmb_params_find(fast.params, p->name);
+        assert_non_null(q);
+        double norm = 0;
+        double apart = 0;
+        for (int64_t k = 0; k < p->count; k++) {
+            const double u = p->trainable ? grad_at(p, k)
+                                          : lmb_param_get(p, k);
+            const double v = p->trainable ? grad_at(q, k)
+                                          : lmb_param_get(q, k);
+            norm += u * u;
+            apart += (u - v) * (u - v);
+        }
+        if (sqrt(apart) > limit * (sqrt(norm) + 1e-3))
+            fail_msg("%s: |g| = %g, apart by %g", p->name, sqrt(norm),
+                sqrt(apart));
+    }
+    fini(&exact);
+    fini(&fast);
+}
+
+static void f32_step_agrees_with_the_reference(void **state)
+{
+    (void)state;
+    compare(false, 1e-5, 1e-4);
+}
+
+static void bf16_step_is_near_the_reference(void **state)
+{
+    (void)state;
+    if (!lmb_dnn_has_bf16()) {
+        (void)printf("skipped: this CPU has no bf16\n");
+        skip();
+    }
+    compare(true, 3e-2, 0.15);
+}
+
+static double eval_logit(net *t, bool reference)
+{
+    float x[N * 3 * S * S];
+    int32_t labels[N];
+    data(x, labels);
+    if (!reference)
+        lmb_passes_backward(t->g, 1, &t->logits);
+    lmb_plan *plan = NULL;
+    CHECK_OK(lmb_plan_compile(t->g, 1, &t->logits,
+        &(lmb_plan_opts){.reference = reference}, &plan));
+    CHECK_OK(lmb_plan_set(plan, t->x, LMB_F32, x));
+    CHECK_OK(lmb_plan_run(plan));
+    double logits[N * CLASSES];
+    CHECK_OK(lmb_plan_read(plan, t->logits, LMB_F64, logits));
+    lmb_plan_free(plan);
+    double sum = 0;
+    for (int i = 0; i < N * CLASSES; i++)
+        sum += logits[i] * (i + 1);
+    return sum;
+}
+
+static void folded_network_agrees_with_the_reference(void **state)
+{
+    (void)state;
+    net exact = {0};
+    net fast = {0};
+    build(&exact, LMB_F64, LMB_MODE_EVAL);
+    build(&fast, LMB_F32, LMB_MODE_EVAL);
+    CHECK_NEAR(eval_logit(&exact, true), eval_logit(&fast, false), 1e-4);
+    fini(&exact);
+    fini(&fast);
+}
+
+static void a_missing_input_is_named(void **state)
+{
+    (void)state;
+    net t = {0};
+    build(&t, LMB_F64, LMB_MODE_EVAL);
+    lmb_plan *plan = NULL;
+    CHECK_OK(lmb_plan_compile(t.g, 1, &t.logits,
+        &(lmb_plan_opts){.reference = true}, &plan));
+    CHECK_ERR(lmb_plan_run(plan), LMB_EINVAL, "input x was not set");
+    lmb_plan_free(plan);
+    fini(&t);
+}
+
+static void a_non_finite_value_is_found_where_it_arises(void **state)
+{
+    (void)state;
+    net t = {0};
+    build(&t, LMB_F32, LMB_MODE_EVAL);
+    lmb_param_set(lmb_params_find(t.params, "b.conv2.weight"), 3, NAN);
+    float x[N * 3 * S * S];
+    int32_t labels[N];
+    data(x, labels);
+    lmb_plan *plan = NULL;
+    CHECK_OK(lmb_plan_compile(t.g, 1, &t.logits, &(lmb_plan_opts){0}, &plan));
+    CHECK_OK(lmb_plan_set(plan, t.x, LMB_F32, x));
+    CHECK_OK(lmb_plan_run(plan));
+    char where[256];
+    CHECK_OK(lmb_plan_find_nonfinite(plan, where, sizeof where));
+    assert_non_null(strstr(where, "conv2d"));
+    lmb_plan_free(plan);
+    fini(&t);
+}
+
+LMB_TEST_MAIN(cmocka_unit_test(f32_step_agrees_with_the_reference),
+    cmocka_unit_test(bf16_step_is_near_the_reference),
+    cmocka_unit_test(folded_network_agrees_with_the_reference),
+    cmocka_unit_test(a_missing_input_is_named),
+    cmocka_unit_test(a_non_finite_value_is_found_where_it_arises))

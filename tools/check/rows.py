@@ -2,8 +2,8 @@
 """rows.py [TOP]: do tables, files, tests and documents agree?
 
 A row of a .def file has its source, its test and its line in a table of the
-documents; a source in such a folder without a row is a stray, unless it is
-named here as a helper. Base names of sources are unique in the whole tree.
+documents; a source that defines such an object without a row is a stray. Base
+names of sources are unique in the whole tree.
 """
 import os
 import re
@@ -12,20 +12,19 @@ import sys
 from source import TOP, blank, files, finish, read
 
 # A row reads LMB_X(name) or LMB_X(name, file): `file` says which argument
-# names the source. Helpers are the sources of the folder that are no row.
+# names the source. `object` is what such a source defines, under the name of
+# its row; other sources of the folder are helpers. `tests` names the test of a
+# row whose source shares one.
 TABLES = [
     {"def": "src/distill/methods.def", "file": 0, "docs": "docs/methods.md",
-     "helpers": {"methods"}},
+     "object": "lmb_method"},
     {"def": "src/model/models.def", "file": 1, "docs": "docs/models.md",
-     "helpers": {"models"}},
-    {"def": "src/op/ops.def", "file": 1, "docs": None,
-     "helpers": {"ops"}},
+     "object": "lmb_model"},
+    {"def": "src/op/ops.def", "file": 1, "docs": None, "object": "lmb_op"},
     {"def": "src/data/datasets.def", "file": 0, "docs": "docs/data.md",
-     "helpers": {"datasets"}},
-    {"def": "src/optim/optims.def", "file": 0, "docs": None,
-     "helpers": {"optims"}},
-    {"def": "src/cli/commands.def", "file": 0, "docs": None, "prefix": "cmd_",
-     "test": None, "helpers": {"main"}},
+     "object": "lmb_dataset", "tests": {"cifar10": "cifar", "cifar100": "cifar"}},
+    {"def": "src/cli/commands.def", "file": 0, "docs": None,
+     "object": "lmb_command", "prefix": "cmd_", "tests": None},
 ]
 
 
@@ -52,7 +51,7 @@ def table_faults(top, table, count):
             docs = read(top, table["docs"])
         except FileNotFoundError:
             faults.append(f"{table['docs']}: missing; {path} has rows")
-    sources = set(table["helpers"])
+    sources = set()
     names = set()
     for row in rows_of(read(top, path)):
         name = row[0]
@@ -61,20 +60,29 @@ def table_faults(top, table, count):
         if name in names:
             faults.append(f"{path}: {name}: a second row of this name")
         names.add(name)
-        first = source not in sources
-        sources.add(source)
-        if first and not os.path.exists(os.path.join(top, folder, source + ".c")):
-            faults.append(f"{path}: {name}: no {folder}/{source}.c")
-        test = f"tests/{module}/test_{source}.c"
-        if first and table.get("test", 1) and not os.path.exists(
-                os.path.join(top, test)):
-            faults.append(f"{path}: {name}: no {test}")
         if docs and not documented(docs, name):
             faults.append(f"{path}: {name}: no row in {table['docs']}")
-    for entry in sorted(os.listdir(os.path.join(top, folder))):
-        base, end = os.path.splitext(entry)
-        if end == ".c" and base not in sources:
-            faults.append(f"{folder}/{entry}: no row in {path}")
+        if source in sources:
+            continue
+        sources.add(source)
+        if not os.path.exists(os.path.join(top, folder, source + ".c")):
+            faults.append(f"{path}: {name}: no {folder}/{source}.c")
+        tests = table.get("tests", {})
+        if tests is not None:
+            test = f"tests/{module}/test_{tests.get(source, source)}.c"
+            if not os.path.exists(os.path.join(top, test)):
+                faults.append(f"{path}: {name}: no {test}")
+    return faults + stray_faults(top, table, folder, names)
+
+
+def stray_faults(top, table, folder, names):
+    """Sources that define such an object and have no row for it."""
+    faults = []
+    defines = re.compile(r"^const \w+ " + table["object"] + r"_(\w+) =", re.M)
+    for path in files(top, [folder], [".c"]):
+        for match in defines.finditer(blank(read(top, path))):
+            if match.group(1) not in names:
+                faults.append(f"{path}: {match.group(1)}: no row in {table['def']}")
     return faults
 
 

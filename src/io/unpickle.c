@@ -342,8 +342,8 @@ static lmb_status op_int_line(machine *m, const op *row)
     LMB_TRY(push_new(m, row->kind, &value));
     if (errno == ERANGE) {
         value->kind = LMB_PK_BIGINT;
-        value->u.text = (lmb_pk_text){(const char *)m->bytes + start,
-            strlen(text)};
+        value->u.text =
+            (lmb_pk_text){(const char *)m->bytes + start, strlen(text)};
         return LMB_OK;
     }
     value->u.integer = number;

@@ -4,8 +4,12 @@
 Needs Debian 12's python3-torch (1.13.1) and python3-numpy (1.24). Nothing is
 random: every array is a ramp. Usage: tools/golden/io_fixtures.py
 """
+import argparse
+import collections
 import os
+import pickle
 import numpy as np
+import torch
 
 OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                    "../../tests/io/golden")
@@ -36,6 +40,81 @@ def npy():
     save_npy("empty.npy", np.zeros((0, 3), "<f4"))
 
 
+TYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16,
+         torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64]
+
+
+def ramp(dtype, *shape):
+    return torch.arange(int(np.prod(shape))).reshape(shape).to(dtype)
+
+
+def tensors():
+    """Every type, and every way in which tensors share or skip elements."""
+    out = collections.OrderedDict()
+    for dtype in TYPES:
+        out["type." + str(dtype).split(".")[1]] = ramp(dtype, 2, 3)
+    out["type.bool"] = ramp(torch.int64, 2, 3) % 2 == 0
+    out["scalar"] = torch.tensor(7)
+    out["empty"] = torch.zeros(0, 4)
+    base = ramp(torch.float32, 4, 6)
+    out["base"] = base
+    out["transposed"] = base.t()
+    out["slice"] = base[1:3, 2:6:3]
+    out["expanded"] = base[2:3].expand(3, 6)
+    out["parameter"] = torch.nn.Parameter(base[3])
+    return out
+
+
+def checkpoint():
+    """What training scripts save: the model under a name, data-parallel."""
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, bias=False),
+                                torch.nn.BatchNorm2d(4))
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(ramp(torch.float32, *p.shape))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    model(torch.ones(2, 3, 3, 3)).sum().backward()
+    optimizer.step()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(ramp(torch.float32, *p.shape))
+    state = torch.nn.DataParallel(model).state_dict()
+    for name in "running_mean", "running_var":
+        state["module.1." + name].copy_(ramp(torch.float32, 4))
+    return {"epoch": 240, "model": state, "best_acc": np.float64(72.5),
+            "optimizer": optimizer.state_dict(),
+            "opt": argparse.Namespace(lr=0.1, dataset="cifar100")}
+
+
+def torch_files():
+    torch.save(tensors(), path("types.pth"))
+    torch.save(tensors(), path("types_legacy.pth"),
+               _use_new_zipfile_serialization=False)
+    torch.save(checkpoint(), path("checkpoint.pth"))
+    torch.save(checkpoint(), path("checkpoint_legacy.pth"),
+               _use_new_zipfile_serialization=False)
+    torch.save(torch.nn.Linear(2, 2), path("module.pth"))
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)),
+                   path("script.pth"))
+
+
+def pickles():
+    """The shape of CIFAR's Python files, in every protocol."""
+    data = {b"data": np.arange(24, dtype=np.uint8).reshape(2, 12),
+            b"fine_labels": [3, 99], b"filenames": [b"a.png", "\u00e9\u20ac"],
+            "float": [1.5, -0.25, 1e300], "big": 2 ** 70, "neg": -3,
+            "wide": [255, 65535, -2 ** 31, 2 ** 40], "none": None,
+            "bools": (True, False), "scalars": [np.float32(0.5),
+                                                np.int64(-5), np.bool_(True)],
+            "order": np.asfortranarray(np.arange(6, dtype=">i4").reshape(2, 3)),
+            "words": np.array(["a", "b"]), "set": {1}}
+    for protocol in range(6):
+        with open(path("cifar_p%d.pkl" % protocol), "wb") as stream:
+            pickle.dump(data, stream, protocol)
+
+
 if __name__ == "__main__":
     os.makedirs(OUT, exist_ok=True)
     npy()
+    torch_files()
+    pickles()

@@ -6,6 +6,8 @@
 #include "graph/ir.h"
 #include "op/ops.h"
 
+#include <string.h>
+
 typedef struct walk {
     lmb_graph *g;
     size_t n_values, n_nodes; /* before the backward nodes were added */
@@ -78,12 +80,16 @@ static void differentiate_node(walk *w, size_t i)
         .need = need,
         .dx = dx,
     };
-    lmb_graph_push(w->g, node.scope);
+    /* The node's scope may have several parts: pop would leave all but one. */
+    char scope[sizeof w->g->scope];
+    memcpy(scope, w->g->scope, sizeof scope);
+    if (node.scope[0] != '\0')
+        lmb_graph_push(w->g, node.scope);
     node.op->grad(w->g, &rule);
     for (int k = 0; k < node.n_in; k++)
         if (need[k])
             accumulate(w, node.in[k], dx[k]);
-    lmb_graph_pop(w->g);
+    memcpy(w->g->scope, scope, sizeof scope);
 }
 
 static void run_walk(walk *w, lmb_value loss, int n, const lmb_value *wrt)

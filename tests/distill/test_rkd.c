@@ -1,0 +1,69 @@
+/* test_rkd.c: the RKD term. */
+#include "distill/conformance.h"
+#include "distill/golden.h"
+
+static const conf method = {
+    .method = "rkd",
+    .student = {{"pooled", {2, {5, 6}}}},
+    .teacher = {{"pooled", {2, {5, 6}}}},
+    .zero_at_identity = true,
+};
+
+static void conforms(void **state)
+{
+    (void)state;
+    conf_all(&method);
+}
+
+static void agrees_with_the_published_code(void **state)
+{
+    (void)state;
+    golden_check(method.method);
+}
+
+static void widths_may_differ(void **state)
+{
+    static const conf cases[] = {
+        {.method = "rkd",
+            .options = {"squared=true"},
+            .student = {{"pooled", {2, {4, 3}}}},
+            .teacher = {{"pooled", {2, {4, 7}}}}},
+        {.method = "rkd",
+            .options = {"distance_weight=0"},
+            .student = {{"pooled", {2, {4, 3}}}},
+            .teacher = {{"pooled", {2, {4, 7}}}}},
+    };
+    (void)state;
+    for (size_t i = 0; i < LMB_COUNT(cases); i++)
+        conf_gradient(&cases[i]);
+}
+
+static void one_sample_has_no_relations(void **state)
+{
+    conf_run *r = malloc(sizeof *r);
+    (void)state;
+    assert_non_null(r);
+    conf_fill(r, &method, 3, 1, 1);
+    CHECK_NEAR(conf_eval(&method, r), 0, 0);
+    free(r);
+}
+
+/* Two equal samples: a distance of 0, an angle without direction. */
+static void equal_samples_stay_finite(void **state)
+{
+    conf_run *r = malloc(sizeof *r);
+    (void)state;
+    assert_non_null(r);
+    conf_fill(r, &method, 3, 1, 0);
+    memcpy(r->s[0] + 6, r->s[0], 6 * sizeof(double));
+    assert_true(isfinite(conf_eval(&method, r)));
+    for (int k = 0; k < 30; k++)
+        assert_true(isfinite(r->grad[0][k]));
+    free(r);
+}
+
+LMB_TEST_MAIN(cmocka_unit_test(conforms),
+    cmocka_unit_test(agrees_with_the_published_code),
+    cmocka_unit_test(widths_may_differ),
+    cmocka_unit_test(one_sample_has_no_relations),
+    cmocka_unit_test(equal_samples_stay_finite))

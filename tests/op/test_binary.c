@@ -88,7 +88,8 @@ static void gradients_match_the_stencil(void **state)
     static const lmb_shape shape[][2] = {{{2, {3, 4}}, {2, {3, 4}}},
         {{2, {3, 4}}, {1, {4}}}, {{2, {3, 1}}, {2, {1, 4}}},
         {{3, {2, 3, 4}}, {0, {0}}}, {{0, {0}}, {0, {0}}},
-        {{4, {2, 1, 3, 1}}, {3, {5, 1, 2}}}, {{2, {1, 1}}, {1, {1}}}};
+        {{4, {2, 1, 3, 1}}, {3, {5, 1, 2}}}, {{2, {1, 1}}, {1, {1}}},
+        {{2, {1, 4}}, {1, {4}}}};
     static const op_draw draw[] = {
         OP_ANY, OP_ANY, OP_ANY, OP_POSITIVE, OP_APART, OP_APART};
     for (size_t i = 0; i < LMB_COUNT(shape); i++)

@@ -133,21 +133,28 @@ void lmb_backward(lmb_graph *g, lmb_value loss, int n, const lmb_value *wrt,
     lmb_free(w.grad);
 }
 
-void lmb_backward_params(lmb_graph *g, lmb_value loss, lmb_params *store)
+static bool is_in(const lmb_param *p, int n_stores, lmb_params *const *stores)
 {
-    enum { MOST = 4096 };
-    lmb_value *wrt = lmb_alloc(MOST, 2 * sizeof *wrt);
+    for (int i = 0; i < n_stores; i++)
+        if (p != NULL && p->owner == stores[i] && p->trainable)
+            return true;
+    return false;
+}
+
+void lmb_backward_params(lmb_graph *g, lmb_value loss, int n_stores,
+    lmb_params *const *stores)
+{
+    const size_t most = g->n_values;
+    lmb_value *wrt = lmb_alloc(most, 2 * sizeof *wrt);
     if (wrt == NULL) {
         lmb_graph_fail(g, LMB_FAIL(LMB_ENOMEM, "out of memory: backward"));
         return;
     }
-    lmb_value *grad = wrt + MOST;
+    lmb_value *grad = wrt + most;
     int n = 0;
-    for (size_t i = 1; i < g->n_values && n < MOST; i++) {
-        const lmb_param *p = g->values[i].param;
-        if (p != NULL && p->owner == store && p->trainable)
+    for (size_t i = 1; i < most; i++)
+        if (is_in(g->values[i].param, n_stores, stores))
             wrt[n++] = (lmb_value){(int32_t)i};
-    }
     lmb_backward(g, loss, n, wrt, grad);
     for (int i = 0; i < n; i++)
         if (lmb_is(grad[i]))

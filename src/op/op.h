@@ -195,8 +195,9 @@ void lmb_backward(
 /* Writes a gradient into the parameter's slot of its store at each run.
  * (store_grad.c) */
 void lmb_store_grad(lmb_graph *g, lmb_param *param, lmb_value grad);
-/* lmb_backward for every trainable parameter that `store` holds and the graph
- * uses, then lmb_store_grad. */
-void lmb_backward_params(lmb_graph *g, lmb_value loss, lmb_params *store);
+/* lmb_backward for every trainable parameter of the given stores that the
+ * graph uses (one walk), then lmb_store_grad. */
+void lmb_backward_params(lmb_graph *g, lmb_value loss, int n_stores,
+    lmb_params *const *stores);
 
 #endif

@@ -294,6 +294,11 @@ lmb_status lmb_plan_read(const lmb_plan *plan, lmb_value output,
     return LMB_OK;
 }
 
+const void *lmb_plan_view(const lmb_plan *plan, lmb_value output)
+{
+    return lmb_plan_slot_data(plan, output_slot(plan, output));
+}
+
 double lmb_plan_scalar(const lmb_plan *plan, lmb_value output)
 {
     const int32_t slot = output_slot(plan, output);

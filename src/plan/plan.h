@@ -52,6 +52,9 @@ lmb_status lmb_plan_run(lmb_plan *plan) LMB_MUST_CHECK;
 /* Copies an output of the last run to dense memory: F32, F64 or I32. */
 lmb_status lmb_plan_read(const lmb_plan *plan, lmb_value output,
     lmb_dtype dtype, void *data) LMB_MUST_CHECK;
+/* An output of the last run where it lies: dense f32 (f64 on the reference) or
+ * int32; valid until the next run of any plan of the workspace. */
+const void *lmb_plan_view(const lmb_plan *plan, lmb_value output);
 /* A scalar output (or the first element). */
 double lmb_plan_scalar(const lmb_plan *plan, lmb_value output);
 

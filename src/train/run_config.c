@@ -1,0 +1,58 @@
+/* run_config.c: the table of training options and their defaults. */
+#include "train/run_config.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#define AT(field) offsetof(lmb_train_opts, field)
+
+/* clang-format off */
+const lmb_opt lmb_train_opts_table[] = {
+    {"epochs", "passes over the training set", LMB_OPT_I64, AT(epochs), 240, 1, 100000, NULL, "SOLVER.EPOCHS"},
+    {"batch", "images a step, all together", LMB_OPT_I64, AT(batch), 64, 1, 65536, NULL, "batch_size|SOLVER.BATCH_SIZE"},
+    {"lr", "learning rate; 0: the model's own (0.05, light networks 0.01)", LMB_OPT_F64, AT(lr), 0, 0, 100, NULL, "SOLVER.LR"},
+    {"momentum", "momentum of SGD", LMB_OPT_F64, AT(momentum), 0.9, 0, 1, NULL, "SOLVER.MOMENTUM"},
+    {"weight_decay", "L2 penalty, on all parameters", LMB_OPT_F64, AT(weight_decay), 5e-4, 0, 10, NULL, "wd|SOLVER.WEIGHT_DECAY"},
+    {"nesterov", "Nesterov momentum", LMB_OPT_BOOL, AT(nesterov), 0, 0, 1, NULL, NULL},
+    {"optimizer", "update rule", LMB_OPT_ENUM, AT(optimizer), 0, 0, 0, "sgd|adamw", "SOLVER.TYPE"},
+    {"beta1", "AdamW: decay of the mean", LMB_OPT_F64, AT(beta1), 0.9, 0, 1, NULL, NULL},
+    {"beta2", "AdamW: decay of the square", LMB_OPT_F64, AT(beta2), 0.999, 0, 1, NULL, NULL},
+    {"eps", "AdamW: added to the root", LMB_OPT_F64, AT(eps), 1e-8, 0, 1, NULL, NULL},
+    {"schedule", "how the learning rate falls", LMB_OPT_ENUM, AT(schedule), 0, 0, 0, "multistep|cosine|constant", NULL},
+    {"decay_rate", "factor at each of decay_epochs", LMB_OPT_F64, AT(decay_rate), 0.1, 0, 1, NULL, "SOLVER.LR_DECAY_RATE"},
+    {"min_lr", "end of the cosine", LMB_OPT_F64, AT(min_lr), 0, 0, 100, NULL, NULL},
+    {"warmup_epochs", "linear warm-up of the learning rate", LMB_OPT_F64, AT(warmup_epochs), 0, 0, 10000, NULL, NULL},
+    {"clip_norm", "largest L2 norm of all gradients; 0: off", LMB_OPT_F64, AT(clip_norm), 0, 0, 1e9, NULL, NULL},
+    {"ema", "decay of averaged student weights, evaluated and saved; 0: off", LMB_OPT_F64, AT(ema), 0, 0, 1, NULL, NULL},
+    {"threads", "threads of the arithmetic; 0: all cores", LMB_OPT_I64, AT(threads), 0, 0, 1024, NULL, NULL},
+    {"loader_threads", "threads that make batches; 0: none", LMB_OPT_I64, AT(loader_threads), 1, 0, 256, NULL, "workers|num_workers|DATASET.NUM_WORKERS"},
+    {"seed", "of every random number", LMB_OPT_I64, AT(seed), 0, 0, 9e15, NULL, NULL},
+    {"precision", "of activations; auto: bf16 where the CPU has it", LMB_OPT_ENUM, AT(precision), 0, 0, 0, "auto|f32|bf16", NULL},
+    {"augment", "default: crop and flip; strong: RandAugment and Cutout too", LMB_OPT_ENUM, AT(augment), 0, 0, 0, "default|none|strong", NULL},
+    {"val_split", "part of the training set held out to choose on", LMB_OPT_F64, AT(val_split), 0, 0, 0.9, NULL, NULL},
+    {"fraction", "part of the training set to use", LMB_OPT_F64, AT(fraction), 1, 1e-6, 1, NULL, NULL},
+    {"save_every", "steps between checkpoints; 0: at epochs only", LMB_OPT_I64, AT(save_every), 0, 0, 1e9, NULL, NULL},
+    {"save_minutes", "minutes between checkpoints; 0: at epochs only", LMB_OPT_F64, AT(save_minutes), 5, 0, 1e6, NULL, NULL},
+    {"eval_every", "epochs between evaluations", LMB_OPT_I64, AT(eval_every), 1, 1, 100000, NULL, NULL},
+    {"eval_batch", "images a step of an evaluation", LMB_OPT_I64, AT(eval_batch), 100, 1, 65536, NULL, NULL},
+    {"log_every", "steps between lines where there is no terminal; 0: epochs only", LMB_OPT_I64, AT(log_every), 0, 0, 1e9, NULL, NULL},
+    {"teacher_check", "images on which the teacher is tried first; 0: none", LMB_OPT_I64, AT(teacher_check), 1000, 0, 1e9, NULL, NULL},
+    {"max_steps", "stop after so many steps; 0: off", LMB_OPT_I64, AT(max_steps), 0, 0, 1e12, NULL, NULL},
+    {"allow_reference", "run ops without a fast kernel on the slow reference", LMB_OPT_BOOL, AT(allow_reference), 0, 0, 1, NULL, NULL},
+    {0},
+};
+/* clang-format on */
+
+lmb_status lmb_run_config_init(lmb_run_config *c)
+{
+    *c = (lmb_run_config){.ce_weight = NAN, .n_decays = -1};
+    LMB_TRY(lmb_arena_new(&c->arena));
+    lmb_opt_defaults(lmb_train_opts_table, &c->train);
+    return LMB_OK;
+}
+
+void lmb_run_config_fini(lmb_run_config *c)
+{
+    lmb_arena_free(c->arena);
+    *c = (lmb_run_config){0};
+}

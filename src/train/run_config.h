@@ -1,0 +1,96 @@
+/* run_config.h: everything that decides a run, as typed values. */
+#ifndef LMB_TRAIN_RUN_CONFIG_H
+#define LMB_TRAIN_RUN_CONFIG_H
+
+#include "base/opt.h"
+#include "distill/method.h"
+#include "optim/optim.h"
+
+enum {
+    LMB_MAX_METHODS = 8,
+    LMB_MAX_TEACHERS = 4,
+    LMB_MAX_OPTIONS = 48,
+};
+
+typedef enum lmb_precision {
+    LMB_PRECISION_AUTO, /* bf16 where the CPU has it at speed, else f32 */
+    LMB_PRECISION_F32,
+    LMB_PRECISION_BF16,
+} lmb_precision;
+
+typedef enum lmb_augment {
+    LMB_AUGMENT_DEFAULT, /* crop and flip, as the data set is used */
+    LMB_AUGMENT_NONE,
+    LMB_AUGMENT_STRONG, /* and RandAugment, Cutout */
+} lmb_augment;
+
+/* The `train:` section; rows in lmb_train_opts_table (run_config.c). */
+typedef struct lmb_train_opts {
+    int64_t epochs, batch;
+    double lr; /* 0: the model's default */
+    double momentum, weight_decay;
+    bool nesterov;
+    int32_t optimizer; /* lmb_optim_kind */
+    double beta1, beta2, eps;
+    int32_t schedule; /* lmb_schedule_kind */
+    double decay_rate, min_lr, warmup_epochs;
+    double clip_norm; /* 0: off */
+    double ema;       /* decay; 0: off */
+    int64_t threads;  /* of the arithmetic; 0: all cores */
+    int64_t loader_threads;
+    int64_t seed;
+    int32_t precision; /* lmb_precision */
+    int32_t augment;   /* lmb_augment */
+    double val_split, fraction;
+    int64_t save_every;    /* steps between checkpoints; 0: epochs only */
+    double save_minutes;   /* and minutes */
+    int64_t eval_every;    /* epochs */
+    int64_t eval_batch;
+    int64_t log_every;     /* steps between lines without a terminal */
+    int64_t teacher_check; /* samples; 0: off */
+    int64_t max_steps;     /* stop after so many; 0: off (tests, benchmarks) */
+    bool allow_reference;
+} lmb_train_opts;
+extern const lmb_opt lmb_train_opts_table[];
+
+typedef struct lmb_method_config {
+    const char *name;
+    double weight, warmup; /* NaN: the method's default */
+    const char *key[LMB_MAX_OPTIONS], *value[LMB_MAX_OPTIONS];
+    int n_options;
+    const char *map[LMB_MAX_PAIRS]; /* "teacher.f3 -> student.f3" */
+    int n_map;
+} lmb_method_config;
+
+typedef struct lmb_teacher_config {
+    const char *model; /* NULL: from the weights' metadata */
+    const char *weights;
+    bool has_norm;
+    double mean[3], std[3];
+} lmb_teacher_config;
+
+/* Texts are borrowed: they live in `arena`. */
+typedef struct lmb_run_config {
+    lmb_arena *arena;
+    const char *student; /* model name; `train` calls it model */
+    const char *init;    /* weights to start from, or NULL */
+    const char *data;    /* "cifar100:DIR" */
+    const char *train_split, *test_split; /* NULL: "train", "test" */
+    int64_t classes;     /* 0: from the data */
+    lmb_teacher_config teachers[LMB_MAX_TEACHERS];
+    int n_teachers;
+    lmb_method_config methods[LMB_MAX_METHODS];
+    int n_methods;
+    double ce_weight; /* NaN: the first method's default */
+    lmb_train_opts train;
+    double decay_epochs[LMB_MAX_DECAYS];
+    int n_decays; /* -1: the default: 150, 180, 210 scaled to the epochs */
+    const char *out;
+    bool resume, force;
+} lmb_run_config;
+
+/* Defaults of everything; an empty arena. */
+lmb_status lmb_run_config_init(lmb_run_config *c) LMB_MUST_CHECK;
+void lmb_run_config_fini(lmb_run_config *c);
+
+#endif

@@ -1,0 +1,99 @@
+/* trainer.h: a run: data, networks, methods, the loop, checkpoints.
+ *
+ * A run reads lmb_run_config, and writes a run directory (runlog.h writes the
+ * logs, checkpoint.h the state). It reports to an observer; it prints nothing. */
+#ifndef LMB_TRAIN_TRAINER_H
+#define LMB_TRAIN_TRAINER_H
+
+#include "train/run_config.h"
+#include "train/step.h"
+
+#include <signal.h>
+
+typedef struct lmb_run lmb_run;
+
+/* One row of metrics.jsonl, and what progress shows. */
+typedef struct lmb_row {
+    int64_t epoch, step; /* step: over all epochs */
+    const char *split;   /* "train", "test" or "val" */
+    double loss, ce, top1, top5; /* top5: NaN for train */
+    int n_terms;
+    const char *term_name[LMB_MAX_TERMS]; /* "kd": logged as loss_kd */
+    double term[LMB_MAX_TERMS];
+    double lr, images_per_second;
+    double seconds; /* since the run (or its resumption) began */
+} lmb_row;
+
+typedef struct lmb_progress {
+    int64_t epoch, epochs, step_in_epoch, steps_per_epoch;
+    lmb_row so_far; /* means over the epoch until now */
+    double seconds_left;
+} lmb_progress;
+
+/* All members may be NULL. */
+typedef struct lmb_observer {
+    void (*on_start)(const lmb_run *run, void *user); /* before step one */
+    void (*on_step)(const lmb_progress *p, void *user);
+    void (*on_row)(const lmb_row *row, void *user); /* end of epoch, eval */
+    void (*on_checkpoint)(const char *path, int64_t step, void *user);
+    void *user;
+    /* Set by a signal handler: the step is finished, the state is saved, and
+     * lmb_run_train returns EINTERRUPTED. */
+    const volatile sig_atomic_t *stop;
+} lmb_observer;
+
+/* Opens everything: data, teacher (with its check), student, methods; makes
+ * the directory (EINVAL if it exists and resume is off); with resume restores
+ * the last checkpoint. The config must outlive the run. */
+lmb_status lmb_run_open(const lmb_run_config *config,
+    const lmb_observer *observer, lmb_run **out) LMB_MUST_CHECK;
+/* Trains to the end. ENUMERIC names loss and layer (the last good checkpoint
+ * stays); EINTERRUPTED after a stop. */
+lmb_status lmb_run_train(lmb_run *run) LMB_MUST_CHECK;
+void lmb_run_free(lmb_run *run);
+
+/* What a run is made of, for tables, manifests and reports. */
+typedef struct lmb_run_facts {
+    const lmb_run_config *config;
+    const lmb_network *student, *teacher; /* teacher NULL: plain training */
+    const lmb_term *terms;
+    int n_terms;
+    double ce_weight, lr;
+    bool bf16;
+    int threads;
+    const lmb_dataset *train, *test; /* test: what `best` is chosen on */
+    bool chosen_on_test;             /* no held-out split */
+    int64_t steps_per_epoch;
+    double teacher_top1; /* of its check; NaN if it was not tried */
+    int64_t teacher_checked;
+    double decay_epochs[LMB_MAX_DECAYS];
+    int n_decays;
+    int64_t start_step; /* 0, or where it was resumed */
+    int64_t peak_plan_bytes;
+} lmb_run_facts;
+lmb_run_facts lmb_run_describe(const lmb_run *run);
+/* Taps of the pairs each method compares: lines "kd: logits [64, 100] <-
+ * logits [64, 100]" for the table before the first step. */
+lmb_status lmb_run_pairs_text(const lmb_run *run, lmb_str *out)
+    LMB_MUST_CHECK;
+
+/* After training: last and best, and evaluations with per-class counts of the
+ * student and (if there is one) the teacher on the test split. */
+typedef struct lmb_run_result {
+    double last_top1, last_top5, best_top1, best_top5;
+    int64_t best_epoch;
+    double train_seconds, images_per_second;
+    lmb_eval_result student, teacher; /* teacher.count 0 if none */
+} lmb_run_result;
+lmb_status lmb_run_finish(lmb_run *run, lmb_run_result *out) LMB_MUST_CHECK;
+void lmb_run_result_fini(lmb_run_result *r);
+
+/* Files of a run directory, relative to it. */
+#define LMB_RUN_LAST "last.safetensors"       /* state: --resume */
+#define LMB_RUN_BEST "best.safetensors"       /* student of the best epoch */
+#define LMB_RUN_STUDENT "student.safetensors" /* student of the last epoch */
+#define LMB_RUN_METRICS "metrics.jsonl"
+#define LMB_RUN_CONFIG "config.yaml"
+#define LMB_RUN_MANIFEST "manifest.json"
+
+#endif

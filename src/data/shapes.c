@@ -134,7 +134,7 @@ static scene draw_scene(lmb_rng *rng, int32_t label)
 {
     scene s = {.outline = label % OUTLINES};
     const int texture = label / OUTLINES;
-    const double radius = between(rng, 7, 13);
+    const double radius = between(rng, 8, 13.5);
     const double room = SIDE / 2.0 - 0.7 * radius;
     s.pattern = texture % PATTERNS;
     const double x = SIDE / 2.0 + between(rng, -room, room);
@@ -149,11 +149,11 @@ static scene draw_scene(lmb_rng *rng, int32_t label)
     s.ink[1] =
         texture < PATTERNS ? darker(s.ink[0], dark) : complement(s.ink[0]);
     draw_background(&s, rng);
-    s.occluded = lmb_rng_below(rng, 2) == 0;
+    s.occluded = lmb_rng_below(rng, 3) == 0;
     s.front = draw_blob(rng, 4, 9);
-    s.light = between(rng, 0.55, 1.05);
+    s.light = between(rng, 0.65, 1.05);
     s.lift = between(rng, -10, 40);
-    s.noise = between(rng, 10, 50);
+    s.noise = between(rng, 8, 40);
     return s;
 }
 

@@ -26,10 +26,9 @@ static void collect_taps(side *s)
 }
 
 static void build_side(side *s, lmb_graph *g, const lmb_network *net,
-    lmb_mode mode, lmb_value x, const char *scope, bool want_pre)
+    lmb_mode mode, lmb_value x, const char *scope)
 {
     lmb_nn_init(&s->nn, g, net->params, mode);
-    s->nn.want_pre = want_pre;
     lmb_graph_push(g, scope);
     (void)net->model->build(net->model, &s->nn, x, net->classes);
     lmb_graph_pop(g);
@@ -58,15 +57,28 @@ static lmb_value renormalise(lmb_graph *g, lmb_value x,
 
 /* --- building -------------------------------------------------------------------- */
 
-static bool wants_pre(const lmb_step_spec *spec)
+static void describe_pairs(lmb_train_step *s, const lmb_term *term,
+    const lmb_build *b)
 {
-    /* Taps before ReLU cost batch norms of their own in some networks; they
-     * are made only if a method reads them. Which ones do is known after the
-     * pairs are resolved, so ask with all taps present on a trial. */
-    for (int i = 0; i < spec->n_terms; i++)
-        if (spec->terms[i].method->needs & LMB_NEED_TEACHER_PARAMS)
-            return true;
-    return false;
+    for (int i = 0; i < b->pairs.count; i++) {
+        const lmb_pairing *p = &b->pairs.pair[i];
+        const lmb_tap *student = lmb_taps_find(b->student, p->student);
+        const lmb_tap *teacher = lmb_taps_find(b->teacher, p->teacher);
+        if (student == NULL || teacher == NULL)
+            continue;
+        lmb_str_printf(&s->pairs, "%s: student.%s %s <- teacher.%s %s",
+            term->method->name, student->name,
+            lmb_shape_text(&student->shape), teacher->name,
+            lmb_shape_text(&teacher->shape));
+        lmb_str connector = {0};
+        if (term->method->describe != NULL &&
+            term->method->describe(term->state, &student->shape,
+                &teacher->shape, &connector) == LMB_OK &&
+            connector.length > 0)
+            lmb_str_printf(&s->pairs, " (%s)", connector.text);
+        lmb_str_fini(&connector);
+        lmb_str_add(&s->pairs, "\n");
+    }
 }
 
 static lmb_value build_term(lmb_train_step *s, int i, const side *student,
@@ -96,6 +108,7 @@ static lmb_value build_term(lmb_train_step *s, int i, const side *student,
         lmb_graph_fail(s->g, st);
         return LMB_NONE;
     }
+    describe_pairs(s, term, &b);
     lmb_graph_push(s->g, term->method->name);
     const lmb_value value = term->method->build(term->state, &b);
     lmb_graph_pop(s->g);
@@ -142,13 +155,10 @@ static void build(lmb_train_step *s, side *student, side *teacher)
         LMB_SHAPE(spec->batch));
     s->index = lmb_graph_input(s->g, "index", LMB_I32,
         LMB_SHAPE(spec->batch));
-    const bool pre = wants_pre(spec);
     if (spec->teacher != NULL)
         build_side(teacher, s->g, spec->teacher, LMB_MODE_EVAL,
-            renormalise(s->g, s->x, spec->student, spec->teacher), "teacher",
-            pre);
-    build_side(student, s->g, spec->student, LMB_MODE_TRAIN, s->x, "student",
-        pre);
+            renormalise(s->g, s->x, spec->student, spec->teacher), "teacher");
+    build_side(student, s->g, spec->student, LMB_MODE_TRAIN, s->x, "student");
     s->logits = lmb_nn_tap_find(&student->nn, "logits");
     build_loss(s, student, teacher);
 }
@@ -229,6 +239,7 @@ void lmb_train_step_free(lmb_train_step *s)
     lmb_plan_free(s->plan);
     lmb_graph_free(s->g);
     lmb_free(s->index_data);
+    lmb_str_fini(&s->pairs);
     lmb_free(s);
 }
 

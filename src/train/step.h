@@ -48,7 +48,7 @@ typedef struct lmb_train_step {
     lmb_value warm[LMB_MAX_TERMS], term[LMB_MAX_TERMS];
     float warm_data[LMB_MAX_TERMS];
     int32_t *index_data;
-    double *feed_data; /* inputs that methods feed, by value id */
+    lmb_str pairs; /* a line per compared pair, for the table */
 } lmb_train_step;
 
 /* Student input is normalised with the student's mean and deviation; the

@@ -1,0 +1,19 @@
+/* threads.c: the only place that talks to OpenMP's run time. */
+#include "backend/cpu/threads.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+
+int lmb_set_threads(int threads)
+{
+    omp_set_dynamic(0);
+    omp_set_num_threads(threads > 0 ? threads : omp_get_num_procs());
+    return omp_get_max_threads();
+}
+#else
+int lmb_set_threads(int threads)
+{
+    (void)threads;
+    return 1;
+}
+#endif

@@ -1,0 +1,229 @@
+/* checkpoint.c: saving and restoring the state of a run. */
+#include "train/checkpoint.h"
+
+#include "base/str.h"
+#include "io/weights.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- scalars as text ------------------------------------------------------------ */
+
+/* Every scalar of the state: one list for saving and loading. Doubles are
+ * written in hexadecimal, which reads back to the same bits. */
+#define DOUBLES(X)                                                           \
+    X(sum_loss)                                                              \
+    X(sum_ce)                                                                \
+    X(best_top1)                                                             \
+    X(best_top5)                                                             \
+    X(last_top1)                                                             \
+    X(last_top5)
+#define INTEGERS(X)                                                          \
+    X(epoch)                                                                 \
+    X(step_in_epoch)                                                         \
+    X(step)                                                                  \
+    X(sum_images)                                                            \
+    X(sum_correct)                                                           \
+    X(best_epoch)                                                            \
+    X(mark.metrics_bytes)                                                    \
+    X(mark.events_bytes)
+
+static lmb_status put_double(lmb_weights *w, const char *key, double value)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, "%a", value);
+    return lmb_weights_meta_set(w, key, text);
+}
+
+static lmb_status put_integer(lmb_weights *w, const char *key, int64_t value)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, "%lld", (long long)value);
+    return lmb_weights_meta_set(w, key, text);
+}
+
+static lmb_status get_double(const lmb_weights *w, const char *path,
+    const char *key, double *out)
+{
+    const char *text = lmb_weights_meta_get(w, key);
+    char *end = NULL;
+    const double value = text != NULL ? strtod(text, &end) : 0;
+    if (text == NULL || end == text || *end != '\0')
+        return LMB_FAIL(LMB_EFORMAT,
+            "%s: no checkpoint of limbeck: %s is missing or no number", path,
+            key);
+    *out = value;
+    return LMB_OK;
+}
+
+static lmb_status get_integer(const lmb_weights *w, const char *path,
+    const char *key, int64_t *out)
+{
+    const char *text = lmb_weights_meta_get(w, key);
+    if (text == NULL || !lmb_parse_i64(text, out) || *out < 0)
+        return LMB_FAIL(LMB_EFORMAT,
+            "%s: no checkpoint of limbeck: %s is missing or no number", path,
+            key);
+    return LMB_OK;
+}
+
+static lmb_status put_scalars(lmb_weights *w, const lmb_run_state *s)
+{
+#define PUT(field) LMB_TRY(put_double(w, "state." #field, s->field));
+    DOUBLES(PUT)
+#undef PUT
+#define PUT(field) LMB_TRY(put_integer(w, "state." #field, s->field));
+    INTEGERS(PUT)
+#undef PUT
+    for (int i = 0; i < LMB_MAX_TERMS; i++) {
+        char key[48];
+        (void)snprintf(key, sizeof key, "state.sum_term.%d", i);
+        LMB_TRY(put_double(w, key, s->sum_term[i]));
+    }
+    for (int i = 0; i < s->n_stores; i++) {
+        char key[48];
+        (void)snprintf(key, sizeof key, "state.optim.%d.steps", i);
+        LMB_TRY(put_integer(w, key, lmb_optim_steps(s->optims[i])));
+    }
+    return lmb_weights_meta_set(w, "state.config", s->config_hash);
+}
+
+static lmb_status get_scalars(const lmb_weights *w, const char *path,
+    lmb_run_state *s, int64_t *optim_steps)
+{
+#define GET(field) LMB_TRY(get_double(w, path, "state." #field, &s->field));
+    DOUBLES(GET)
+#undef GET
+#define GET(field) LMB_TRY(get_integer(w, path, "state." #field, &s->field));
+    INTEGERS(GET)
+#undef GET
+    for (int i = 0; i < LMB_MAX_TERMS; i++) {
+        char key[48];
+        (void)snprintf(key, sizeof key, "state.sum_term.%d", i);
+        LMB_TRY(get_double(w, path, key, &s->sum_term[i]));
+    }
+    for (int i = 0; i < s->n_stores; i++) {
+        char key[48];
+        (void)snprintf(key, sizeof key, "state.optim.%d.steps", i);
+        LMB_TRY(get_integer(w, path, key, &optim_steps[i]));
+    }
+    const char *hash = lmb_weights_meta_get(w, "state.config");
+    if (hash == NULL || strcmp(hash, s->config_hash) != 0)
+        return LMB_FAIL(LMB_EFORMAT,
+            "%s: made with other data, networks, methods or options (%s, not "
+            "%s); resume with the run's own configuration",
+            path, hash != NULL ? hash : "?", s->config_hash);
+    return LMB_OK;
+}
+
+/* --- arrays ----------------------------------------------------------------------- */
+
+/* One array of the state: where it lies and what it is called. */
+typedef lmb_status visit_array(void *user, const char *name, lmb_dtype dtype,
+    const lmb_shape *shape, void *data);
+
+static lmb_status visit_store(const lmb_run_state *s, int i,
+    visit_array *visit, void *user)
+{
+    char name[512];
+    lmb_params *store = s->stores[i];
+    const lmb_dtype dtype = lmb_params_dtype(store);
+    for (int k = 0; k < lmb_params_count(store); k++) {
+        const lmb_param *p = lmb_params_at(store, k);
+        if (i == 0)
+            (void)snprintf(name, sizeof name, "student/%s", p->name);
+        else
+            (void)snprintf(name, sizeof name, "method/%d/%s", i - 1, p->name);
+        LMB_TRY(visit(user, name, dtype, &p->shape, lmb_param_data(p)));
+    }
+    const lmb_shape flat = LMB_SHAPE(lmb_params_data_size(store));
+    for (int k = 0; k < lmb_optim_slots(s->optims[i]); k++) {
+        (void)snprintf(name, sizeof name, "optim/%d/%s", i,
+            lmb_optim_slot_name(s->optims[i], k));
+        LMB_TRY(visit(user, name, dtype, &flat,
+            lmb_optim_slot(s->optims[i], k)));
+    }
+    return LMB_OK;
+}
+
+static lmb_status visit_all(const lmb_run_state *s, visit_array *visit,
+    void *user)
+{
+    for (int i = 0; i < s->n_stores; i++)
+        LMB_TRY(visit_store(s, i, visit, user));
+    if (s->ema == NULL)
+        return LMB_OK;
+    const lmb_shape data = LMB_SHAPE(lmb_params_data_size(s->stores[0]));
+    const lmb_shape buffers = LMB_SHAPE(lmb_params_buffers_size(s->stores[0]));
+    const lmb_dtype dtype = lmb_params_dtype(s->stores[0]);
+    LMB_TRY(visit(user, "ema/data", dtype, &data, s->ema));
+    return visit(user, "ema/buffers", dtype, &buffers, s->ema_buffers);
+}
+
+static lmb_status add_array(void *user, const char *name, lmb_dtype dtype,
+    const lmb_shape *shape, void *data)
+{
+    lmb_tensor *t = NULL;
+    LMB_TRY(lmb_tensor_wrap(dtype, shape, data, &t));
+    const lmb_status st = lmb_weights_add(user, name, t);
+    lmb_tensor_release(t);
+    return st;
+}
+
+lmb_status lmb_checkpoint_save(const char *path, const lmb_run_state *s)
+{
+    lmb_weights *w = NULL;
+    LMB_TRY(lmb_weights_new(&w));
+    lmb_status st = put_scalars(w, s);
+    if (st == LMB_OK)
+        st = visit_all(s, add_array, w);
+    if (st == LMB_OK)
+        st = lmb_weights_save(path, w);
+    lmb_weights_free(w);
+    return st;
+}
+
+typedef struct reading {
+    const lmb_weights *w;
+    const char *path;
+    bool store; /* second pass: copy; first pass: check */
+} reading;
+
+static lmb_status read_array(void *user, const char *name, lmb_dtype dtype,
+    const lmb_shape *shape, void *data)
+{
+    const reading *r = user;
+    const lmb_tensor *t = lmb_weights_find(r->w, name);
+    if (t == NULL || t->dtype != dtype ||
+        !lmb_shape_equal(&t->shape, shape))
+        return LMB_FAIL(LMB_EFORMAT, "%s: %s is %s, not %s %s", r->path, name,
+            t != NULL ? lmb_shape_text(&t->shape) : "missing",
+            lmb_dtype_name(dtype), lmb_shape_text(shape));
+    if (r->store)
+        memcpy(data, t->data,
+            (size_t)lmb_shape_count(shape) * lmb_dtype_size(dtype));
+    return LMB_OK;
+}
+
+lmb_status lmb_checkpoint_load(const char *path, lmb_run_state *s)
+{
+    lmb_weights *w = NULL;
+    LMB_TRY(lmb_weights_load(path, &w));
+    lmb_run_state found = *s;
+    int64_t optim_steps[1 + LMB_MAX_TERMS] = {0};
+    reading r = {.w = w, .path = path};
+    lmb_status st = LMB_OK;
+    LMB_GOTO(get_scalars(w, path, &found, optim_steps), st, done);
+    LMB_GOTO(visit_all(s, read_array, &r), st, done);
+    r.store = true;
+    LMB_GOTO(visit_all(s, read_array, &r), st, done);
+    *s = found;
+    for (int i = 0; i < s->n_stores; i++) {
+        lmb_optim_set_steps(s->optims[i], optim_steps[i]);
+        lmb_params_touch(s->stores[i]);
+    }
+done:
+    lmb_weights_free(w);
+    return st;
+}

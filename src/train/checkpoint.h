@@ -1,0 +1,36 @@
+/* checkpoint.h: the whole state of a run in one safetensors file.
+ *
+ * Names: "student/NAME" (parameters and buffers), "method/I/NAME" (connectors
+ * of term I), "optim/S/SLOT" (flat optimiser state of store S: 0 the student,
+ * then terms), "ema" (flat). Everything else is text metadata. Random numbers
+ * need no state. Written whole or not at all (file.h). */
+#ifndef LMB_TRAIN_CHECKPOINT_H
+#define LMB_TRAIN_CHECKPOINT_H
+
+#include "optim/optim.h"
+#include "train/runlog.h"
+
+typedef struct lmb_run_state {
+    lmb_params *stores[1 + LMB_MAX_TERMS]; /* student, terms */
+    lmb_optim *optims[1 + LMB_MAX_TERMS];
+    int n_stores;
+    void *ema, *ema_buffers; /* NULL: off; of the student's sizes */
+    /* Where the next step is. */
+    int64_t epoch, step_in_epoch, step;
+    /* Sums over the epoch so far, so that a resumed epoch's row is equal. */
+    double sum_loss, sum_ce, sum_term[LMB_MAX_TERMS];
+    int64_t sum_images, sum_correct;
+    double best_top1, best_top5, last_top1, last_top5;
+    int64_t best_epoch;
+    lmb_runlog_mark mark;
+    char config_hash[20]; /* of what must not change on resume */
+} lmb_run_state;
+
+lmb_status lmb_checkpoint_save(const char *path, const lmb_run_state *s)
+    LMB_MUST_CHECK;
+/* Fills a state whose stores, optimisers and EMA exist already. All or
+ * nothing. Errors: EFORMAT for another network, method or config. */
+lmb_status lmb_checkpoint_load(const char *path, lmb_run_state *s)
+    LMB_MUST_CHECK;
+
+#endif

@@ -1,0 +1,20 @@
+/* config_impl.h: what the files of config share; not for others. */
+#ifndef LMB_TRAIN_CONFIG_IMPL_H
+#define LMB_TRAIN_CONFIG_IMPL_H
+
+#include "train/config.h"
+
+typedef struct lmb_config_key {
+    const char *name, *aliases; /* "a|b" or NULL */
+} lmb_config_key;
+
+/* The keys that are not rows of an option table; ended by {NULL}. */
+const lmb_config_key *lmb__config_keys(void);
+/* Is `word` one of "a|b|c", in any case? */
+bool lmb__config_among(const char *list, const char *word);
+/* Drops a canonical key and everything below it. */
+void lmb__config_erase(lmb_config *c, const char *key);
+/* Puts the origin before a message; wrong values become wrong usage. */
+lmb_status lmb__config_at(const char *origin, lmb_status st);
+
+#endif

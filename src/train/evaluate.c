@@ -1,0 +1,243 @@
+/* evaluate.c: accuracy of a network over a data set. */
+#include "train/step.h"
+
+#include <math.h>
+#include <time.h>
+
+/* The network for one batch size. */
+typedef struct eval_plan {
+    int64_t batch;
+    lmb_graph *g;
+    lmb_plan *plan;
+    lmb_value x, logits;
+} eval_plan;
+
+struct lmb_evaluator {
+    lmb_network net;
+    lmb_eval_spec spec;
+    const lmb_dataset *data;
+    lmb_dataset *subset; /* with a limit */
+    lmb_workspace *workspace, *own_workspace;
+    lmb_loader *loader;
+    lmb_transform transform;
+    eval_plan plan[2]; /* full batches, the last one */
+    int n_plans;
+    int64_t pass;
+};
+
+static double now(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* --- plans ---------------------------------------------------------------------- */
+
+static lmb_status make_plan(lmb_evaluator *e, int64_t batch, eval_plan *p)
+{
+    LMB_TRY(lmb_graph_new(&p->g));
+    p->batch = batch;
+    p->x = lmb_graph_input(p->g, "x", LMB_F32,
+        LMB_SHAPE(batch, 3, e->transform.height, e->transform.width));
+    lmb_nn nn;
+    lmb_nn_init(&nn, p->g, e->net.params, LMB_MODE_EVAL);
+    (void)e->net.model->build(e->net.model, &nn, p->x, e->net.classes);
+    p->logits = lmb_nn_tap_find(&nn, "logits");
+    LMB_TRY(lmb_graph_status(p->g));
+    if (!e->spec.reference)
+        lmb_passes_backward(p->g, 1, &p->logits);
+    const lmb_plan_opts opts = {
+        .reference = e->spec.reference,
+        .bf16 = e->spec.bf16,
+        .allow_reference = e->spec.allow_reference,
+        .workspace = e->workspace,
+    };
+    return lmb_plan_compile(p->g, 1, &p->logits, &opts, &p->plan);
+}
+
+static lmb_status plan_for(lmb_evaluator *e, int64_t batch, eval_plan **out)
+{
+    for (int i = 0; i < e->n_plans; i++)
+        if (e->plan[i].batch == batch) {
+            *out = &e->plan[i];
+            return LMB_OK;
+        }
+    LMB_ASSERT(e->n_plans < (int)LMB_COUNT(e->plan));
+    *out = &e->plan[e->n_plans++];
+    return make_plan(e, batch, *out);
+}
+
+/* --- making ----------------------------------------------------------------------- */
+
+static lmb_status take_part(lmb_evaluator *e)
+{
+    const int64_t count = lmb_dataset_count(e->data);
+    if (e->spec.limit <= 0 || e->spec.limit >= count)
+        return LMB_OK;
+    int64_t *index = NULL;
+    LMB_TRY(LMB_NEW(index, e->spec.limit));
+    /* Evenly spread, so that sorted data sets give all classes. */
+    for (int64_t i = 0; i < e->spec.limit; i++)
+        index[i] = i * count / e->spec.limit;
+    const lmb_status st = lmb_dataset_subset(
+        (lmb_dataset *)(uintptr_t)e->data, index, e->spec.limit, &e->subset);
+    lmb_free(index);
+    e->data = e->subset;
+    return st;
+}
+
+static lmb_status open_evaluator(lmb_evaluator *e)
+{
+    LMB_TRY(take_part(e));
+    if (e->workspace == NULL) {
+        LMB_TRY(lmb_workspace_new(&e->own_workspace));
+        e->workspace = e->own_workspace;
+    }
+    e->transform = lmb_transform_default(e->data, false);
+    for (int c = 0; c < 3; c++) {
+        e->transform.mean[c] = e->net.mean[c];
+        e->transform.std[c] = e->net.std[c];
+    }
+    const lmb_loader_opts opts = {
+        .batch = e->spec.batch,
+        .threads = e->spec.loader_threads,
+        .transform = {e->transform},
+    };
+    return lmb_loader_new(e->data, &opts, &e->loader);
+}
+
+lmb_status lmb_evaluator_new(const lmb_network *net, const lmb_dataset *data,
+    const lmb_eval_spec *spec, lmb_workspace *workspace, lmb_evaluator **out)
+{
+    lmb_evaluator *e = NULL;
+    LMB_TRY(LMB_NEW(e, 1));
+    e->net = *net;
+    e->spec = *spec;
+    e->data = data;
+    e->workspace = workspace;
+    const lmb_status st = open_evaluator(e);
+    if (st != LMB_OK) {
+        lmb_evaluator_free(e);
+        return st;
+    }
+    *out = e;
+    return LMB_OK;
+}
+
+void lmb_evaluator_free(lmb_evaluator *e)
+{
+    if (e == NULL)
+        return;
+    lmb_loader_free(e->loader);
+    for (int i = 0; i < e->n_plans; i++) {
+        lmb_plan_free(e->plan[i].plan);
+        lmb_graph_free(e->plan[i].g);
+    }
+    lmb_workspace_free(e->own_workspace);
+    lmb_dataset_free(e->subset);
+    lmb_free(e);
+}
+
+/* --- counting ------------------------------------------------------------------------ */
+
+/* Classes that rank above the label; equal logits count as above if their
+ * index is smaller, as a stable sort would have it. */
+static int rank_of_label(const double *row, int classes, int label)
+{
+    int above = 0;
+    for (int c = 0; c < classes; c++)
+        above += row[c] > row[label] || (row[c] == row[label] && c < label);
+    return above;
+}
+
+static double cross_entropy(const double *row, int classes, int label)
+{
+    double top = row[0];
+    for (int c = 1; c < classes; c++)
+        top = row[c] > top ? row[c] : top;
+    double sum = 0;
+    for (int c = 0; c < classes; c++)
+        sum += exp(row[c] - top);
+    return log(sum) + top - row[label];
+}
+
+static void count_batch(lmb_eval_result *r, const double *logits,
+    const int32_t *labels, int64_t n, int64_t *top1, int64_t *top5)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const double *row = logits + i * r->classes;
+        const int rank = rank_of_label(row, r->classes, labels[i]);
+        *top1 += rank == 0;
+        *top5 += rank < 5;
+        r->class_count[labels[i]]++;
+        r->class_correct[labels[i]] += rank == 0;
+        r->loss += cross_entropy(row, r->classes, labels[i]);
+    }
+    r->count += n;
+}
+
+static lmb_status run_batches(lmb_evaluator *e, lmb_eval_result *r)
+{
+    double *logits = NULL;
+    LMB_TRY(LMB_NEW(logits, e->spec.batch * r->classes));
+    int64_t top1 = 0;
+    int64_t top5 = 0;
+    lmb_status st = LMB_OK;
+    LMB_GOTO(lmb_loader_seek(e->loader, e->pass++, 0), st, done);
+    for (int64_t i = 0; i < lmb_loader_steps(e->loader); i++) {
+        lmb_batch batch;
+        eval_plan *p = NULL;
+        LMB_GOTO(lmb_loader_next(e->loader, &batch), st, done);
+        LMB_GOTO(plan_for(e, batch.count, &p), st, done);
+        LMB_GOTO(lmb_plan_set(p->plan, p->x, LMB_F32, batch.views[0]->data),
+            st, done);
+        LMB_GOTO(lmb_plan_run(p->plan), st, done);
+        LMB_GOTO(lmb_plan_read(p->plan, p->logits, LMB_F64, logits), st,
+            done);
+        count_batch(r, logits, batch.labels->data, batch.count, &top1, &top5);
+    }
+    r->top1 = 100.0 * (double)top1 / (double)r->count;
+    r->top5 = 100.0 * (double)top5 / (double)r->count;
+    r->loss /= (double)r->count;
+done:
+    lmb_free(logits);
+    return st;
+}
+
+lmb_status lmb_evaluator_run(lmb_evaluator *e, lmb_eval_result *out)
+{
+    if (lmb_dataset_classes(e->data) > e->net.classes)
+        return LMB_FAIL(LMB_EINVAL,
+            "the data has %d classes, the network %d: they must be the same",
+            lmb_dataset_classes(e->data), e->net.classes);
+    lmb_eval_result r = {.classes = e->net.classes};
+    lmb_status st = LMB_OK;
+    const double start = now();
+    LMB_GOTO(LMB_NEW(r.class_count, r.classes), st, failed);
+    LMB_GOTO(LMB_NEW(r.class_correct, r.classes), st, failed);
+    LMB_GOTO(run_batches(e, &r), st, failed);
+    r.seconds = now() - start;
+    *out = r;
+    return LMB_OK;
+failed:
+    lmb_eval_fini(&r);
+    return st;
+}
+
+void lmb_eval_fini(lmb_eval_result *r)
+{
+    lmb_free(r->class_count);
+    lmb_free(r->class_correct);
+    *r = (lmb_eval_result){0};
+}
+
+lmb_status lmb_evaluate(const lmb_network *net, const lmb_dataset *data,
+    const lmb_eval_spec *spec, lmb_eval_result *out)
+{
+    lmb_evaluator *e = NULL;
+    LMB_TRY(lmb_evaluator_new(net, data, spec, NULL, &e));
+    const lmb_status st = lmb_evaluator_run(e, out);
+    lmb_evaluator_free(e);
+    return st;
+}

@@ -1,0 +1,126 @@
+/* network.c: declaring, loading and saving networks. */
+#include "train/network.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static lmb_status declare(const lmb_network *net, int size)
+{
+    lmb_graph *g = NULL;
+    LMB_TRY(lmb_graph_new(&g));
+    lmb_nn *nn = lmb_alloc(1, sizeof *nn);
+    lmb_status st = nn != NULL
+        ? LMB_OK
+        : LMB_FAIL(LMB_ENOMEM, "out of memory: network");
+    if (st == LMB_OK) {
+        lmb_nn_init(nn, g, net->params, LMB_MODE_EVAL);
+        const lmb_value x = lmb_graph_input(g, "x", LMB_F32,
+            LMB_SHAPE(1, 3, size, size));
+        (void)net->model->build(net->model, nn, x, net->classes);
+        st = lmb_graph_status(g);
+    }
+    lmb_free(nn);
+    lmb_graph_free(g);
+    if (st == LMB_OK)
+        st = lmb_params_seal(net->params);
+    return st;
+}
+
+lmb_status lmb_network_new(const lmb_model *model, int classes, int size,
+    lmb_dtype dtype, lmb_network *out)
+{
+    lmb_network net = {.model = model, .classes = classes};
+    for (int c = 0; c < 3; c++)
+        net.std[c] = 1;
+    LMB_TRY(lmb_params_new(dtype, &net.params));
+    const lmb_status st = declare(&net, size);
+    if (st != LMB_OK) {
+        lmb_network_fini(&net);
+        return st;
+    }
+    *out = net;
+    return LMB_OK;
+}
+
+void lmb_network_fini(lmb_network *net)
+{
+    lmb_params_free(net->params);
+    *net = (lmb_network){0};
+}
+
+static lmb_status from_weights(const lmb_weights *w, const char *path,
+    const char *model_name, const lmb_weights_about *about,
+    int default_size, lmb_network *net)
+{
+    if (model_name == NULL && about->model[0] == '\0')
+        return LMB_FAIL(LMB_EINVAL,
+            "%s does not say which model it is of: name it (--model, "
+            "--teacher)",
+            path);
+    const lmb_model *model = NULL;
+    LMB_TRY(lmb_model_get(model_name != NULL ? model_name : about->model,
+        &model));
+    int classes = 0;
+    LMB_TRY(lmb_weights_classes(w, path, model, &classes));
+    const int size = about->size > 0 ? about->size
+        : default_size > 0           ? default_size
+                                     : model->default_size;
+    LMB_TRY(lmb_network_new(model, classes, size, LMB_F32, net));
+    return lmb_weights_to_params(w, path, net->params);
+}
+
+lmb_status lmb_network_load(const char *path, const char *model,
+    const double *mean, const double *std, const double default_mean[3],
+    const double default_std[3], int default_size, lmb_network *out,
+    lmb_weights_about *about_out)
+{
+    lmb_weights *w = NULL;
+    lmb_weights_about about = {0};
+    lmb_network net = {0};
+    lmb_status st = LMB_OK;
+    LMB_GOTO(lmb_weights_load(path, &w), st, done);
+    LMB_GOTO(lmb_weights_about_read(w, path, &about), st, done);
+    LMB_GOTO(from_weights(w, path, model, &about, default_size, &net), st,
+        done);
+    for (int c = 0; c < 3; c++) {
+        net.mean[c] = mean != NULL ? mean[c]
+            : about.has_norm       ? about.mean[c]
+                                   : default_mean[c];
+        net.std[c] = std != NULL ? std[c]
+            : about.has_norm     ? about.std[c]
+                                 : default_std[c];
+    }
+    *out = net;
+    if (about_out != NULL)
+        *about_out = about;
+done:
+    lmb_weights_free(w);
+    if (st != LMB_OK)
+        lmb_network_fini(&net);
+    if (st != LMB_OK || about_out == NULL)
+        lmb_weights_about_fini(&about);
+    return st;
+}
+
+lmb_status lmb_network_save(const lmb_network *net, const lmb_dataset *data,
+    int size, const char *path)
+{
+    lmb_weights_about about = {
+        .classes = net->classes,
+        .size = size,
+        .has_norm = true,
+        .channels = "RGB",
+    };
+    (void)snprintf(about.model, sizeof about.model, "%s", net->model->name);
+    memcpy(about.mean, net->mean, sizeof about.mean);
+    memcpy(about.std, net->std, sizeof about.std);
+    /* Borrowed for the call: not ours to free. */
+    if (data != NULL && lmb_dataset_classes(data) == net->classes)
+        about.class_names =
+            (char **)(uintptr_t)lmb_dataset_class_names(data);
+    lmb_weights *w = NULL;
+    LMB_TRY(lmb_params_to_weights(net->params, &about, &w));
+    const lmb_status st = lmb_weights_save(path, w);
+    lmb_weights_free(w);
+    return st;
+}

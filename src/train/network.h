@@ -1,0 +1,28 @@
+/* network.h: networks with parameters: made fresh or from weight files. */
+#ifndef LMB_TRAIN_NETWORK_H
+#define LMB_TRAIN_NETWORK_H
+
+#include "train/step.h"
+#include "train/weights_io.h"
+
+/* An empty store filled with the parameters that the model declares, sealed
+ * and zeroed. size: height and width of its input. */
+lmb_status lmb_network_new(const lmb_model *model, int classes, int size,
+    lmb_dtype dtype, lmb_network *out) LMB_MUST_CHECK;
+void lmb_network_fini(lmb_network *net);
+
+/* From a weights file: the model from `model` (may be NULL: the file's
+ * metadata), the classes from the classifier's shape, mean and deviation from
+ * `mean`, `std` (may be NULL: the metadata, else those given as defaults).
+ * about_out (may be NULL) receives what the file says; owned by the caller. */
+lmb_status lmb_network_load(const char *path, const char *model,
+    const double *mean, const double *std, const double default_mean[3],
+    const double default_std[3], int default_size, lmb_network *out,
+    lmb_weights_about *about_out) LMB_MUST_CHECK;
+
+/* Writes a network's parameters with its metadata. `data` gives class names
+ * and size; NULL: none. */
+lmb_status lmb_network_save(const lmb_network *net, const lmb_dataset *data,
+    int size, const char *path) LMB_MUST_CHECK;
+
+#endif

@@ -1,0 +1,55 @@
+/* run_impl.h: the inside of a run, shared by run_open.c and trainer.c. */
+#ifndef LMB_TRAIN_RUN_IMPL_H
+#define LMB_TRAIN_RUN_IMPL_H
+
+#include "train/checkpoint.h"
+#include "train/network.h"
+#include "train/runlog.h"
+#include "train/trainer.h"
+
+enum { LMB_MAX_STEPS = 4 };
+
+struct lmb_run {
+    const lmb_run_config *config;
+    lmb_observer observer;
+    /* Data: `chosen` is what the best epoch is chosen on, `test` the final. */
+    lmb_dataset *opened, *rest, *held, *fraction;
+    lmb_dataset *test;
+    const lmb_dataset *train_data, *chosen;
+    lmb_transform train_transform;
+    lmb_loader *loader;
+    lmb_network student, teacher;
+    bool has_teacher;
+    lmb_term terms[LMB_MAX_TERMS];
+    int n_terms;
+    double ce_weight;
+    bool bf16;
+    int threads;
+    lmb_schedule schedule;
+    lmb_workspace *workspace;
+    lmb_train_step *steps[LMB_MAX_STEPS]; /* by batch size, of one phase set */
+    int n_steps;
+    int phase[LMB_MAX_TERMS];
+    lmb_evaluator *evaluator;
+    lmb_run_state state;
+    lmb_runlog *log;
+    double teacher_top1;
+    int64_t teacher_checked, start_step;
+    double begun, last_save; /* seconds of the monotonic clock */
+    double train_seconds;
+    int64_t trained_images;
+};
+
+double lmb_run_now(void);
+/* "out/name" in the config's arena; NULL and a message when out of memory. */
+lmb_status lmb_run_path(const lmb_run *run, const char *name,
+    const char **out) LMB_MUST_CHECK;
+/* The compiled step for a batch size in the current phases. */
+lmb_status lmb_run_step_for(lmb_run *run, int64_t batch,
+    lmb_train_step **out) LMB_MUST_CHECK;
+lmb_status lmb_run_save(lmb_run *run) LMB_MUST_CHECK;
+/* Phases of the terms at `epoch`; plans of other phases are dropped. */
+void lmb_run_enter_epoch(lmb_run *run, int64_t epoch);
+lmb_eval_spec lmb_run_eval_spec(const lmb_run *run);
+
+#endif

@@ -1,0 +1,464 @@
+/* run_open.c: opening a run: data, teacher and its check, student, methods,
+ * directory, resume. */
+#include "train/run_impl.h"
+
+#include "backend/cpu/threads.h"
+#include "backend/onednn/dnn.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/rng.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- data ------------------------------------------------------------------------ */
+
+static const char *or_else(const char *text, const char *otherwise)
+{
+    return text != NULL ? text : otherwise;
+}
+
+static lmb_status open_data(lmb_run *run)
+{
+    const lmb_run_config *c = run->config;
+    const uint64_t seed = (uint64_t)c->train.seed;
+    if (c->data == NULL)
+        return LMB_FAIL(LMB_EUSAGE,
+            "no data set: --data NAME:DIR (limbeck list datasets)");
+    LMB_TRY(lmb_dataset_open(c->data, or_else(c->train_split, "train"), NULL,
+        &run->opened));
+    run->train_data = run->opened;
+    if (c->train.val_split > 0) {
+        LMB_TRY(lmb_dataset_split(run->opened, c->train.val_split, seed,
+            &run->rest, &run->held));
+        run->train_data = run->rest;
+        run->chosen = run->held;
+    }
+    if (c->train.fraction < 1) {
+        LMB_TRY(lmb_dataset_fraction(
+            (lmb_dataset *)(uintptr_t)run->train_data, c->train.fraction,
+            seed, &run->fraction));
+        run->train_data = run->fraction;
+    }
+    const lmb_status st = lmb_dataset_open(c->data,
+        or_else(c->test_split, "test"), NULL, &run->test);
+    if (st != LMB_OK && (run->chosen == NULL || c->test_split != NULL))
+        return lmb__wrap(st, "no test split (--val-split F holds one out)");
+    if (run->chosen == NULL)
+        run->chosen = run->test;
+    run->train_transform = lmb_transform_default(run->train_data, true);
+    if (c->train.augment == LMB_AUGMENT_NONE) {
+        const lmb_transform plain =
+            lmb_transform_default(run->train_data, false);
+        run->train_transform = plain;
+    } else if (c->train.augment == LMB_AUGMENT_STRONG) {
+        lmb_transform_strong(&run->train_transform);
+    }
+    return LMB_OK;
+}
+
+static int input_size(const lmb_run *run)
+{
+    return run->train_transform.height;
+}
+
+/* --- networks ---------------------------------------------------------------------- */
+
+static lmb_status open_student(lmb_run *run)
+{
+    const lmb_run_config *c = run->config;
+    if (c->student == NULL)
+        return LMB_FAIL(LMB_EUSAGE,
+            "no network to train: --student NAME (limbeck list models)");
+    const lmb_model *model = NULL;
+    LMB_TRY(lmb_model_get(c->student, &model));
+    const int classes = lmb_dataset_classes(run->train_data);
+    if (c->classes != 0 && c->classes != classes)
+        return LMB_FAIL(LMB_EINVAL,
+            "--classes %lld, but the data has %d classes",
+            (long long)c->classes, classes);
+    LMB_TRY(lmb_network_new(model, classes, input_size(run), LMB_F32,
+        &run->student));
+    lmb_dataset_mean_std(run->train_data, run->student.mean,
+        run->student.std);
+    lmb_params_init(run->student.params, (uint64_t)c->train.seed);
+    if (c->init == NULL)
+        return LMB_OK;
+    lmb_weights *w = NULL;
+    LMB_TRY(lmb_weights_load(c->init, &w));
+    const lmb_status st =
+        lmb_weights_to_params(w, c->init, run->student.params);
+    lmb_weights_free(w);
+    return st;
+}
+
+static lmb_status open_teacher(lmb_run *run)
+{
+    const lmb_run_config *c = run->config;
+    if (c->n_teachers == 0) {
+        if (c->n_methods > 0)
+            return LMB_FAIL(LMB_EUSAGE,
+                "a method needs a teacher: --teacher NAME --teacher-weights "
+                "FILE");
+        return LMB_OK;
+    }
+    if (c->n_teachers > 1)
+        return LMB_FAIL(LMB_EUNSUPPORTED,
+            "%d teachers: several teachers work in stages, which "
+            "classification does not have yet",
+            c->n_teachers);
+    const lmb_teacher_config *t = &c->teachers[0];
+    if (t->weights == NULL)
+        return LMB_FAIL(LMB_EUSAGE, "teacher %s has no weights: "
+                                    "--teacher-weights FILE",
+            or_else(t->model, ""));
+    LMB_TRY(lmb_network_load(t->weights, t->model,
+        t->has_norm ? t->mean : NULL, t->has_norm ? t->std : NULL,
+        run->student.mean, run->student.std, input_size(run), &run->teacher,
+        NULL));
+    run->has_teacher = true;
+    if (run->teacher.classes != run->student.classes)
+        return LMB_FAIL(LMB_EINVAL,
+            "teacher %s has %d classes, the data %d: they must be the same",
+            t->weights, run->teacher.classes, run->student.classes);
+    return LMB_OK;
+}
+
+/* --- methods ------------------------------------------------------------------------ */
+
+static lmb_status open_term(lmb_run *run, const lmb_method_config *c,
+    lmb_term *term)
+{
+    LMB_TRY(lmb_method_get(c->name, &term->method));
+    LMB_TRY(lmb_params_new(LMB_F32, &term->params));
+    LMB_TRY(lmb_method_new(term->method, c->n_options, c->key, c->value,
+        &term->state));
+    term->weight = isnan(c->weight) ? term->method->weight : c->weight;
+    term->warmup = isnan(c->warmup) ? term->method->warmup : c->warmup;
+    for (int i = 0; i < c->n_map; i++)
+        LMB_TRY(lmb_pairing_parse(run->config->arena, c->map[i],
+            &term->map[term->n_map++]));
+    const uint32_t not_yet = LMB_NEED_BOXES | LMB_NEED_STRONG_VIEW |
+        LMB_NEED_TEACHER_HEAD;
+    if ((term->method->needs & not_yet) != 0 || term->method->feed != NULL ||
+        term->method->predict != NULL)
+        return LMB_FAIL(LMB_EUNSUPPORTED,
+            "%s needs what the classification trainer does not offer yet",
+            term->method->name);
+    return LMB_OK;
+}
+
+static lmb_status open_terms(lmb_run *run)
+{
+    const lmb_run_config *c = run->config;
+    for (int i = 0; i < c->n_methods; i++) {
+        run->n_terms = i + 1;
+        LMB_TRY(open_term(run, &c->methods[i], &run->terms[i]));
+    }
+    if (!isnan(c->ce_weight))
+        run->ce_weight = c->ce_weight;
+    else
+        run->ce_weight =
+            run->n_terms > 0 ? run->terms[0].method->ce_weight : 1;
+    return LMB_OK;
+}
+
+/* --- schedule, precision, threads ------------------------------------------------------ */
+
+static void set_schedule(lmb_run *run)
+{
+    const lmb_run_config *c = run->config;
+    const lmb_train_opts *t = &c->train;
+    lmb_schedule *s = &run->schedule;
+    *s = (lmb_schedule){
+        .kind = (lmb_schedule_kind)t->schedule,
+        .lr = t->lr > 0 ? t->lr : run->student.model->default_lr,
+        .decay_rate = t->decay_rate,
+        .min_lr = t->min_lr,
+        .epochs = (double)t->epochs,
+        .warmup_epochs = t->warmup_epochs,
+        .warmup_start = 0.001,
+    };
+    /* mdistiller's 150, 180, 210 of 240, in proportion. */
+    static const double usual[] = {0.625, 0.75, 0.875};
+    s->n_decays = c->n_decays >= 0 ? c->n_decays : (int)LMB_COUNT(usual);
+    for (int i = 0; i < s->n_decays; i++)
+        s->decay_epochs[i] = c->n_decays >= 0
+            ? c->decay_epochs[i]
+            : floor(usual[i] * (double)t->epochs);
+}
+
+static lmb_status set_precision(lmb_run *run)
+{
+    const int32_t asked = run->config->train.precision;
+    if (asked == LMB_PRECISION_BF16 && !lmb_dnn_has_bf16())
+        return LMB_FAIL(LMB_EUNSUPPORTED,
+            "precision bf16: this CPU has neither AVX512_BF16 nor AMX");
+    run->bf16 = asked == LMB_PRECISION_BF16 ||
+        (asked == LMB_PRECISION_AUTO && lmb_dnn_has_bf16());
+    run->threads = lmb_set_threads((int)run->config->train.threads);
+    return LMB_OK;
+}
+
+/* --- the teacher's check ------------------------------------------------------------------ */
+
+lmb_eval_spec lmb_run_eval_spec(const lmb_run *run)
+{
+    const lmb_train_opts *t = &run->config->train;
+    return (lmb_eval_spec){
+        .batch = t->eval_batch,
+        .loader_threads = (int32_t)t->loader_threads,
+        .bf16 = run->bf16,
+        .allow_reference = t->allow_reference,
+    };
+}
+
+static lmb_status check_teacher(lmb_run *run)
+{
+    const int64_t limit = run->config->train.teacher_check;
+    run->teacher_top1 = NAN;
+    if (!run->has_teacher || limit == 0)
+        return LMB_OK;
+    lmb_eval_spec spec = lmb_run_eval_spec(run);
+    spec.limit = limit;
+    lmb_eval_result r = {0};
+    LMB_TRY(lmb_evaluate(&run->teacher, run->chosen, &spec, &r));
+    run->teacher_top1 = r.top1;
+    run->teacher_checked = r.count;
+    const double n = (double)r.count;
+    lmb_eval_fini(&r);
+    /* Three deviations above guessing, or it is guessing. */
+    const double chance = 1.0 / run->teacher.classes;
+    const double limit_top1 =
+        100 * (chance + 3 * sqrt(chance * (1 - chance) / n));
+    if (run->teacher_top1 > limit_top1 || run->config->force)
+        return LMB_OK;
+    return LMB_FAIL(LMB_EINVAL,
+        "teacher %s is right on %.2f %% of %lld images, no better than "
+        "chance: wrong weights, class order or normalisation? (--force "
+        "goes on)",
+        run->config->teachers[0].weights, run->teacher_top1,
+        (long long)run->teacher_checked);
+}
+
+/* --- state -------------------------------------------------------------------------------- */
+
+static lmb_status open_state(lmb_run *run)
+{
+    const lmb_train_opts *t = &run->config->train;
+    lmb_run_state *s = &run->state;
+    const lmb_optim_opts opts = {
+        .kind = (lmb_optim_kind)t->optimizer,
+        .momentum = t->momentum,
+        .weight_decay = t->weight_decay,
+        .nesterov = t->nesterov,
+        .beta1 = t->beta1,
+        .beta2 = t->beta2,
+        .eps = t->eps,
+    };
+    s->stores[0] = run->student.params;
+    for (int i = 0; i < run->n_terms; i++)
+        s->stores[1 + i] = run->terms[i].params;
+    s->n_stores = 1 + run->n_terms;
+    for (int i = 0; i < s->n_stores; i++)
+        LMB_TRY(lmb_optim_new(&opts, s->stores[i], &s->optims[i]));
+    if (t->ema > 0) {
+        const size_t n = (size_t)lmb_params_data_size(s->stores[0]);
+        const size_t m = (size_t)lmb_params_buffers_size(s->stores[0]);
+        float *data = NULL;
+        float *buffers = NULL;
+        LMB_TRY(LMB_NEW(data, n));
+        s->ema = data;
+        LMB_TRY(LMB_NEW(buffers, m));
+        s->ema_buffers = buffers;
+        memcpy(data, lmb_params_data(s->stores[0]), n * sizeof *data);
+        memcpy(buffers, lmb_params_buffers(s->stores[0]), m * sizeof *buffers);
+    }
+    s->epoch = 1;
+    s->best_top1 = -1;
+    return LMB_OK;
+}
+
+static void hash_text(uint64_t *h, const char *fmt, ...) LMB_PRINTF(2, 3);
+
+static void hash_text(uint64_t *h, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    *h = (*h ^ lmb_hash(text)) * 0x9E3779B97F4A7C15u;
+}
+
+/* What must be equal for a resumed run to be the same run. */
+static void hash_config(lmb_run *run)
+{
+    uint64_t h = 1;
+    const lmb_run_config *c = run->config;
+    hash_text(&h, "%s %llx %llx", run->student.model->name,
+        (unsigned long long)lmb_dataset_hash(run->train_data),
+        (unsigned long long)lmb_dataset_hash(run->chosen));
+    if (run->has_teacher)
+        hash_text(&h, "%s", run->teacher.model->name);
+    for (int i = 0; i < run->n_terms; i++) {
+        hash_text(&h, "%s %a %a", run->terms[i].method->name,
+            run->terms[i].weight, run->terms[i].warmup);
+        for (int k = 0; k < c->methods[i].n_options; k++)
+            hash_text(&h, "%s=%s", c->methods[i].key[k],
+                c->methods[i].value[k]);
+        for (int k = 0; k < c->methods[i].n_map; k++)
+            hash_text(&h, "%s", c->methods[i].map[k]);
+    }
+    const lmb_train_opts *t = &c->train;
+    hash_text(&h, "%a %lld %lld %a %a %a %d %d %a %a %a %lld %d %d",
+        run->ce_weight, (long long)t->epochs, (long long)t->batch,
+        run->schedule.lr, t->momentum, t->weight_decay, (int)t->nesterov,
+        (int)t->optimizer, t->beta1, t->beta2, t->eps, (long long)t->seed,
+        (int)t->augment, (int)run->bf16);
+    hash_text(&h, "%d %a %a %a %a %a", (int)t->schedule, t->decay_rate,
+        t->min_lr, t->warmup_epochs, t->clip_norm, t->ema);
+    for (int i = 0; i < run->schedule.n_decays; i++)
+        hash_text(&h, "%a", run->schedule.decay_epochs[i]);
+    (void)snprintf(run->state.config_hash, sizeof run->state.config_hash,
+        "%016llx", (unsigned long long)h);
+}
+
+/* --- the directory ---------------------------------------------------------------------------- */
+
+lmb_status lmb_run_path(const lmb_run *run, const char *name,
+    const char **out)
+{
+    *out = lmb_arena_printf(run->config->arena, "%s/%s", run->config->out,
+        name);
+    if (*out == NULL)
+        return LMB_FAIL(LMB_ENOMEM, "out of memory: path");
+    return LMB_OK;
+}
+
+static lmb_status check_directory(const lmb_run *run)
+{
+    const lmb_run_config *c = run->config;
+    if (c->out == NULL)
+        return LMB_FAIL(LMB_EUSAGE, "where to? --out RUN");
+    const char *last = NULL;
+    LMB_TRY(lmb_run_path(run, LMB_RUN_LAST, &last));
+    if (c->resume && !lmb_path_exists(last))
+        return LMB_FAIL(LMB_ENOTFOUND, "%s: nothing to resume: no %s", c->out,
+            LMB_RUN_LAST);
+    if (!c->resume && lmb_path_exists(c->out))
+        return LMB_FAIL(LMB_EUSAGE,
+            "%s exists: --resume goes on with it, another --out starts anew",
+            c->out);
+    return LMB_OK;
+}
+
+static lmb_status open_directory(lmb_run *run)
+{
+    const lmb_run_config *c = run->config;
+    if (!c->resume) {
+        LMB_TRY(lmb_make_dirs(c->out));
+        return lmb_runlog_open(c->out, NULL, &run->log);
+    }
+    const char *last = NULL;
+    LMB_TRY(lmb_run_path(run, LMB_RUN_LAST, &last));
+    LMB_TRY(lmb_checkpoint_load(last, &run->state));
+    run->start_step = run->state.step;
+    return lmb_runlog_open(c->out, &run->state.mark, &run->log);
+}
+
+/* --- all together ----------------------------------------------------------------------------- */
+
+static lmb_status open_loader(lmb_run *run)
+{
+    const lmb_train_opts *t = &run->config->train;
+    for (int c = 0; c < 3; c++) {
+        run->train_transform.mean[c] = run->student.mean[c];
+        run->train_transform.std[c] = run->student.std[c];
+    }
+    const lmb_loader_opts opts = {
+        .batch = t->batch,
+        .threads = (int32_t)t->loader_threads,
+        .seed = (uint64_t)t->seed,
+        .shuffle = true,
+        .views = 1,
+        .transform = {run->train_transform},
+    };
+    return lmb_loader_new(run->train_data, &opts, &run->loader);
+}
+
+static lmb_status open_run(lmb_run *run)
+{
+    LMB_TRY(check_directory(run));
+    LMB_TRY(set_precision(run));
+    LMB_TRY(open_data(run));
+    LMB_TRY(open_student(run));
+    LMB_TRY(open_teacher(run));
+    LMB_TRY(open_terms(run));
+    set_schedule(run);
+    LMB_TRY(check_teacher(run));
+    LMB_TRY(lmb_workspace_new(&run->workspace));
+    LMB_TRY(open_loader(run));
+    /* The first step declares the connectors of the methods. */
+    lmb_run_enter_epoch(run, 1);
+    lmb_train_step *first = NULL;
+    const int64_t count = lmb_dataset_count(run->train_data);
+    const int64_t batch = run->config->train.batch;
+    LMB_TRY(lmb_run_step_for(run, batch < count ? batch : count, &first));
+    for (int i = 0; i < run->n_terms; i++) {
+        LMB_TRY(lmb_params_seal(run->terms[i].params));
+        lmb_params_init(run->terms[i].params,
+            (uint64_t)run->config->train.seed);
+    }
+    LMB_TRY(open_state(run));
+    hash_config(run);
+    return open_directory(run);
+}
+
+lmb_status lmb_run_open(const lmb_run_config *config,
+    const lmb_observer *observer, lmb_run **out)
+{
+    lmb_run *run = NULL;
+    LMB_TRY(LMB_NEW(run, 1));
+    run->config = config;
+    run->observer = *observer;
+    run->begun = run->last_save = lmb_run_now();
+    const lmb_status st = open_run(run);
+    if (st != LMB_OK) {
+        lmb_run_free(run);
+        return st;
+    }
+    *out = run;
+    return LMB_OK;
+}
+
+void lmb_run_free(lmb_run *run)
+{
+    if (run == NULL)
+        return;
+    lmb_runlog_free(run->log);
+    lmb_evaluator_free(run->evaluator);
+    lmb_loader_free(run->loader);
+    for (int i = 0; i < run->n_steps; i++)
+        lmb_train_step_free(run->steps[i]);
+    lmb_workspace_free(run->workspace);
+    for (int i = 0; i < run->state.n_stores; i++)
+        lmb_optim_free(run->state.optims[i]);
+    lmb_free(run->state.ema);
+    lmb_free(run->state.ema_buffers);
+    for (int i = 0; i < run->n_terms; i++) {
+        if (run->terms[i].method != NULL)
+            lmb_method_free(run->terms[i].method, run->terms[i].state);
+        lmb_params_free(run->terms[i].params);
+    }
+    lmb_network_fini(&run->teacher);
+    lmb_network_fini(&run->student);
+    lmb_dataset_free(run->test);
+    lmb_dataset_free(run->fraction);
+    lmb_dataset_free(run->held);
+    lmb_dataset_free(run->rest);
+    lmb_dataset_free(run->opened);
+    lmb_free(run);
+}

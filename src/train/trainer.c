@@ -1,0 +1,492 @@
+/* trainer.c: the loop of a run. */
+#include "train/trainer.h"
+
+#include "base/log.h"
+#include "train/run_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+double lmb_run_now(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* --- plans ----------------------------------------------------------------------- */
+
+static void drop_steps(lmb_run *run)
+{
+    for (int i = 0; i < run->n_steps; i++)
+        lmb_train_step_free(run->steps[i]);
+    run->n_steps = 0;
+}
+
+void lmb_run_enter_epoch(lmb_run *run, int64_t epoch)
+{
+    bool changed = false;
+    for (int i = 0; i < run->n_terms; i++) {
+        const lmb_term *t = &run->terms[i];
+        const int phase = lmb_method_phase(t->method, t->state, epoch,
+            run->config->train.epochs, t->warmup);
+        changed = changed || phase != run->phase[i];
+        run->phase[i] = phase;
+    }
+    if (changed)
+        drop_steps(run);
+}
+
+lmb_status lmb_run_step_for(lmb_run *run, int64_t batch, lmb_train_step **out)
+{
+    for (int i = 0; i < run->n_steps; i++)
+        if (run->steps[i]->spec.batch == batch) {
+            *out = run->steps[i];
+            return LMB_OK;
+        }
+    if (run->n_steps == LMB_MAX_STEPS)
+        drop_steps(run);
+    lmb_step_spec spec = {
+        .batch = batch,
+        .height = run->train_transform.height,
+        .width = run->train_transform.width,
+        .samples = lmb_dataset_count(run->opened),
+        .student = &run->student,
+        .teacher = run->has_teacher ? &run->teacher : NULL,
+        .terms = run->terms,
+        .n_terms = run->n_terms,
+        .ce_weight = run->ce_weight,
+        .bf16 = run->bf16,
+        .allow_reference = run->config->train.allow_reference,
+        .workspace = run->workspace,
+    };
+    memcpy(spec.phase, run->phase, sizeof spec.phase);
+    LMB_TRY(lmb_train_step_new(&spec, &run->steps[run->n_steps]));
+    *out = run->steps[run->n_steps++];
+    return LMB_OK;
+}
+
+/* --- one step ---------------------------------------------------------------------- */
+
+static lmb_status non_finite(lmb_run *run, lmb_train_step *step,
+    const char *what, double value)
+{
+    char where[256];
+    LMB_TRY(lmb_plan_find_nonfinite(step->plan, where, sizeof where));
+    return LMB_FAIL(LMB_ENUMERIC,
+        "%s is %g at epoch %lld, step %lld: first non-finite value from %s; "
+        "the last good checkpoint is kept",
+        what, value, (long long)run->state.epoch,
+        (long long)run->state.step,
+        where[0] != '\0' ? where : "the update");
+}
+
+static double gradient_norm(const lmb_run_state *s)
+{
+    double sum = 0;
+    for (int i = 0; i < s->n_stores; i++)
+        sum += lmb_optim_grad_square(s->stores[i]);
+    return sqrt(sum);
+}
+
+static void move_average(lmb_run *run)
+{
+    lmb_run_state *s = &run->state;
+    if (s->ema == NULL)
+        return;
+    const float d = (float)run->config->train.ema;
+    float *ema = s->ema;
+    const float *data = lmb_params_data(s->stores[0]);
+    const int64_t n = lmb_params_data_size(s->stores[0]);
+    for (int64_t i = 0; i < n; i++)
+        ema[i] = d * ema[i] + (1 - d) * data[i];
+    memcpy(s->ema_buffers, lmb_params_buffers(s->stores[0]),
+        (size_t)lmb_params_buffers_size(s->stores[0]) * sizeof *ema);
+}
+
+static lmb_status update(lmb_run *run, lmb_train_step *step)
+{
+    lmb_run_state *s = &run->state;
+    const double norm = gradient_norm(s);
+    if (!isfinite(norm))
+        return non_finite(run, step, "the norm of the gradients", norm);
+    const double clip = run->config->train.clip_norm;
+    const double scale = clip > 0 && norm > clip ? clip / norm : 1;
+    const double lr = lmb_schedule_lr(&run->schedule, s->epoch,
+        s->step_in_epoch, lmb_loader_steps(run->loader));
+    for (int i = 0; i < s->n_stores; i++)
+        lmb_optim_step(s->optims[i], lr, scale);
+    move_average(run);
+    return LMB_OK;
+}
+
+static lmb_status train_batch(lmb_run *run)
+{
+    lmb_run_state *s = &run->state;
+    lmb_batch batch;
+    lmb_train_step *step = NULL;
+    LMB_TRY(lmb_loader_next(run->loader, &batch));
+    LMB_TRY(lmb_run_step_for(run, batch.count, &step));
+    const lmb_step_at at = {
+        .epoch = s->epoch,
+        .step = s->step,
+        .epoch_part = (double)s->epoch - 1 + (double)s->step_in_epoch /
+                (double)lmb_loader_steps(run->loader),
+        .epochs = (double)run->config->train.epochs,
+        .seed = (uint64_t)run->config->train.seed,
+    };
+    lmb_step_result r;
+    LMB_TRY(lmb_train_step_run(step, &batch, &at, &r));
+    if (!isfinite(r.loss))
+        return non_finite(run, step, "the loss", r.loss);
+    LMB_TRY(update(run, step));
+    const double n = (double)batch.count;
+    s->sum_loss += r.loss * n;
+    s->sum_ce += r.ce * n;
+    for (int i = 0; i < run->n_terms; i++)
+        s->sum_term[i] += r.term[i] * n;
+    s->sum_images += batch.count;
+    s->sum_correct += r.correct;
+    s->step++;
+    s->step_in_epoch++;
+    run->trained_images += batch.count;
+    return LMB_OK;
+}
+
+/* --- rows and progress --------------------------------------------------------------- */
+
+static lmb_row epoch_row(const lmb_run *run, double images_per_second)
+{
+    const lmb_run_state *s = &run->state;
+    const double n = s->sum_images > 0 ? (double)s->sum_images : 1;
+    lmb_row row = {
+        .epoch = s->epoch,
+        .step = s->step,
+        .split = "train",
+        .loss = s->sum_loss / n,
+        .ce = s->sum_ce / n,
+        .top1 = 100 * (double)s->sum_correct / n,
+        .top5 = NAN,
+        .n_terms = run->n_terms,
+        .lr = lmb_schedule_lr(&run->schedule, s->epoch,
+            s->step_in_epoch > 0 ? s->step_in_epoch - 1 : 0,
+            lmb_loader_steps(run->loader)),
+        .images_per_second = images_per_second,
+        .seconds = lmb_run_now() - run->begun,
+    };
+    for (int i = 0; i < run->n_terms; i++) {
+        row.term_name[i] = run->terms[i].method->name;
+        row.term[i] = s->sum_term[i] / n;
+    }
+    return row;
+}
+
+static lmb_status write_row(lmb_run *run, const lmb_row *row)
+{
+    LMB_TRY(lmb_runlog_row(run->log, row));
+    if (run->observer.on_row != NULL)
+        run->observer.on_row(row, run->observer.user);
+    return LMB_OK;
+}
+
+static void report_progress(lmb_run *run, double epoch_start,
+    int64_t images_before)
+{
+    if (run->observer.on_step == NULL)
+        return;
+    const double seconds = lmb_run_now() - epoch_start;
+    const double rate = seconds > 0
+        ? (double)(run->trained_images - images_before) / seconds
+        : 0;
+    const lmb_run_state *s = &run->state;
+    const int64_t total = run->config->train.epochs *
+        lmb_dataset_count(run->train_data);
+    const int64_t done = (s->epoch - 1) * lmb_dataset_count(run->train_data) +
+        s->sum_images;
+    const lmb_progress p = {
+        .epoch = s->epoch,
+        .epochs = run->config->train.epochs,
+        .step_in_epoch = s->step_in_epoch,
+        .steps_per_epoch = lmb_loader_steps(run->loader),
+        .so_far = epoch_row(run, rate),
+        .seconds_left = rate > 0 ? (double)(total - done) / rate : NAN,
+    };
+    run->observer.on_step(&p, run->observer.user);
+}
+
+/* --- saving --------------------------------------------------------------------------- */
+
+static bool finite_weights(const lmb_run_state *s)
+{
+    for (int i = 0; i < s->n_stores; i++) {
+        const float *data = lmb_params_data(s->stores[i]);
+        const int64_t n = lmb_params_data_size(s->stores[i]);
+        double sum = 0;
+        for (int64_t k = 0; k < n; k++)
+            sum += fabs((double)data[k]);
+        if (!isfinite(sum))
+            return false;
+    }
+    return true;
+}
+
+lmb_status lmb_run_save(lmb_run *run)
+{
+    const char *path = NULL;
+    if (!finite_weights(&run->state))
+        return LMB_FAIL(LMB_ENUMERIC,
+            "a weight is not finite at epoch %lld, step %lld; the last good "
+            "checkpoint is kept",
+            (long long)run->state.epoch, (long long)run->state.step);
+    LMB_TRY(lmb_run_path(run, LMB_RUN_LAST, &path));
+    LMB_TRY(lmb_runlog_mark_now(run->log, &run->state.mark));
+    LMB_TRY(lmb_checkpoint_save(path, &run->state));
+    run->last_save = lmb_run_now();
+    if (run->observer.on_checkpoint != NULL)
+        run->observer.on_checkpoint(path, run->state.step,
+            run->observer.user);
+    return LMB_OK;
+}
+
+static bool time_to_save(const lmb_run *run)
+{
+    const lmb_train_opts *t = &run->config->train;
+    return (t->save_every > 0 && run->state.step % t->save_every == 0) ||
+        (t->save_minutes > 0 &&
+            lmb_run_now() - run->last_save >= 60 * t->save_minutes);
+}
+
+/* --- evaluation -------------------------------------------------------------------------- */
+
+static void swap_floats(float *a, float *b, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const float kept = a[i];
+        a[i] = b[i];
+        b[i] = kept;
+    }
+}
+
+/* With averaged weights on, they are what is evaluated and saved. */
+static void swap_average(lmb_run *run)
+{
+    lmb_run_state *s = &run->state;
+    if (s->ema == NULL)
+        return;
+    lmb_params *store = s->stores[0];
+    swap_floats(lmb_params_data(store), s->ema, lmb_params_data_size(store));
+    swap_floats(lmb_params_buffers(store), s->ema_buffers,
+        lmb_params_buffers_size(store));
+    lmb_params_touch(store);
+}
+
+static lmb_status save_student(lmb_run *run, const char *name)
+{
+    const char *path = NULL;
+    LMB_TRY(lmb_run_path(run, name, &path));
+    return lmb_network_save(&run->student, run->train_data,
+        run->train_transform.height, path);
+}
+
+static lmb_status evaluate_student(lmb_run *run, lmb_eval_result *out)
+{
+    if (run->evaluator == NULL) {
+        const lmb_eval_spec spec = lmb_run_eval_spec(run);
+        LMB_TRY(lmb_evaluator_new(&run->student, run->chosen, &spec,
+            run->workspace, &run->evaluator));
+    }
+    lmb_params_touch(run->student.params);
+    return lmb_evaluator_run(run->evaluator, out);
+}
+
+static lmb_status note_accuracy(lmb_run *run, const lmb_eval_result *r)
+{
+    lmb_run_state *s = &run->state;
+    s->last_top1 = r->top1;
+    s->last_top5 = r->top5;
+    if (r->top1 > s->best_top1) {
+        s->best_top1 = r->top1;
+        s->best_top5 = r->top5;
+        s->best_epoch = s->epoch;
+        LMB_TRY(save_student(run, LMB_RUN_BEST));
+    }
+    const lmb_row row = {
+        .epoch = s->epoch,
+        .step = s->step,
+        .split = run->chosen == run->test ? "test" : "val",
+        .loss = r->loss,
+        .ce = r->loss,
+        .top1 = r->top1,
+        .top5 = r->top5,
+        .lr = NAN,
+        .images_per_second = (double)r->count / r->seconds,
+        .seconds = lmb_run_now() - run->begun,
+    };
+    return write_row(run, &row);
+}
+
+static lmb_status evaluate_epoch(lmb_run *run)
+{
+    lmb_eval_result r = {0};
+    swap_average(run);
+    lmb_status st = evaluate_student(run, &r);
+    if (st == LMB_OK)
+        st = note_accuracy(run, &r);
+    swap_average(run);
+    lmb_eval_fini(&r);
+    return st;
+}
+
+/* --- epochs --------------------------------------------------------------------------------- */
+
+static bool stopped(const lmb_run *run)
+{
+    return run->observer.stop != NULL && *run->observer.stop != 0;
+}
+
+static bool out_of_steps(const lmb_run *run)
+{
+    const int64_t most = run->config->train.max_steps;
+    return most > 0 && run->state.step >= most;
+}
+
+static lmb_status train_steps(lmb_run *run)
+{
+    lmb_run_state *s = &run->state;
+    const double start = lmb_run_now();
+    const int64_t images = run->trained_images;
+    const int64_t steps = lmb_loader_steps(run->loader);
+    while (s->step_in_epoch < steps && !out_of_steps(run)) {
+        LMB_TRY(train_batch(run));
+        report_progress(run, start, images);
+        if (s->step_in_epoch < steps && time_to_save(run))
+            LMB_TRY(lmb_run_save(run));
+        if (stopped(run)) {
+            run->train_seconds += lmb_run_now() - start;
+            LMB_TRY(lmb_run_save(run));
+            return LMB_FAIL(LMB_EINTERRUPTED,
+                "stopped at epoch %lld, step %lld; --resume goes on",
+                (long long)s->epoch, (long long)s->step);
+        }
+    }
+    const double seconds = lmb_run_now() - start;
+    run->train_seconds += seconds;
+    const lmb_row row = epoch_row(run,
+        seconds > 0 ? (double)(run->trained_images - images) / seconds : 0);
+    return write_row(run, &row);
+}
+
+static void next_epoch(lmb_run_state *s)
+{
+    s->epoch++;
+    s->step_in_epoch = 0;
+    s->sum_loss = s->sum_ce = 0;
+    memset(s->sum_term, 0, sizeof s->sum_term);
+    s->sum_images = s->sum_correct = 0;
+}
+
+static lmb_status train_epoch(lmb_run *run)
+{
+    const lmb_train_opts *t = &run->config->train;
+    lmb_run_state *s = &run->state;
+    lmb_run_enter_epoch(run, s->epoch);
+    LMB_TRY(train_steps(run));
+    const bool last = s->epoch == t->epochs || out_of_steps(run);
+    if (s->epoch % t->eval_every == 0 || last)
+        LMB_TRY(evaluate_epoch(run));
+    next_epoch(s);
+    return lmb_run_save(run);
+}
+
+lmb_status lmb_run_train(lmb_run *run)
+{
+    lmb_run_state *s = &run->state;
+    if (run->observer.on_start != NULL)
+        run->observer.on_start(run, run->observer.user);
+    if (s->epoch > run->config->train.epochs)
+        return LMB_OK; /* resumed after its end */
+    /* A stop may fall on the last step of an epoch, before its row. */
+    if (s->step_in_epoch < lmb_loader_steps(run->loader))
+        LMB_TRY(lmb_loader_seek(run->loader, s->epoch, s->step_in_epoch));
+    else
+        LMB_TRY(lmb_loader_seek(run->loader, s->epoch + 1, 0));
+    if (s->step == 0)
+        LMB_TRY(lmb_run_save(run));
+    while (s->epoch <= run->config->train.epochs && !out_of_steps(run))
+        LMB_TRY(train_epoch(run));
+    return LMB_OK;
+}
+
+/* --- the end ------------------------------------------------------------------------------------ */
+
+lmb_status lmb_run_finish(lmb_run *run, lmb_run_result *out)
+{
+    const lmb_run_state *s = &run->state;
+    *out = (lmb_run_result){
+        .last_top1 = s->last_top1,
+        .last_top5 = s->last_top5,
+        .best_top1 = s->best_top1,
+        .best_top5 = s->best_top5,
+        .best_epoch = s->best_epoch,
+        .train_seconds = run->train_seconds,
+        .images_per_second = run->train_seconds > 0
+            ? (double)run->trained_images / run->train_seconds
+            : 0,
+    };
+    const lmb_dataset *test = run->test != NULL ? run->test : run->chosen;
+    const lmb_eval_spec spec = lmb_run_eval_spec(run);
+    swap_average(run);
+    lmb_status st = save_student(run, LMB_RUN_STUDENT);
+    if (st == LMB_OK)
+        st = lmb_evaluate(&run->student, test, &spec, &out->student);
+    swap_average(run);
+    if (st == LMB_OK && run->has_teacher)
+        st = lmb_evaluate(&run->teacher, test, &spec, &out->teacher);
+    if (st != LMB_OK)
+        lmb_run_result_fini(out);
+    return st;
+}
+
+void lmb_run_result_fini(lmb_run_result *r)
+{
+    lmb_eval_fini(&r->student);
+    lmb_eval_fini(&r->teacher);
+}
+
+/* --- facts ---------------------------------------------------------------------------------------- */
+
+lmb_run_facts lmb_run_describe(const lmb_run *run)
+{
+    lmb_run_facts f = {
+        .config = run->config,
+        .student = &run->student,
+        .teacher = run->has_teacher ? &run->teacher : NULL,
+        .terms = run->terms,
+        .n_terms = run->n_terms,
+        .ce_weight = run->ce_weight,
+        .lr = run->schedule.lr,
+        .bf16 = run->bf16,
+        .threads = run->threads,
+        .train = run->train_data,
+        .test = run->chosen,
+        .chosen_on_test = run->chosen == run->test &&
+            lmb_dataset_is_test(run->test),
+        .steps_per_epoch = lmb_loader_steps(run->loader),
+        .teacher_top1 = run->teacher_top1,
+        .teacher_checked = run->teacher_checked,
+        .n_decays = run->schedule.n_decays,
+        .start_step = run->start_step,
+        .peak_plan_bytes = lmb_workspace_size(run->workspace),
+    };
+    memcpy(f.decay_epochs, run->schedule.decay_epochs, sizeof f.decay_epochs);
+    return f;
+}
+
+lmb_status lmb_run_pairs_text(const lmb_run *run, lmb_str *out)
+{
+    if (run->n_steps > 0 && run->steps[0]->pairs.text != NULL)
+        lmb_str_add(out, run->steps[0]->pairs.text);
+    return lmb_str_status(out);
+}

@@ -1,4 +1,4 @@
-/* cifar.c: the CIFAR binary files.
+/* cifar.c: the CIFAR binary files, and where all forms are looked for.
  *
  * A record is 1 label byte (CIFAR-10) or 2 (CIFAR-100: coarse, fine), then
  * 3072 bytes: 32 x 32 red, green and blue planes, row by row. There is no
@@ -10,15 +10,19 @@
 
 #include <string.h>
 
-enum { SIDE = 32, PLANE = SIDE * SIDE };
+enum { PLANE = LMB_CIFAR_SIDE * LMB_CIFAR_SIDE };
 
-static void interleave(const uint8_t *planes, uint8_t *rgb)
+lmb_status lmb__cifar_push(
+    lmb_dataset *ds, int32_t label, const uint8_t *planes)
 {
+    uint8_t *rgb = NULL;
+    LMB_TRY(lmb__dataset_push(ds, label, &rgb));
     for (int i = 0; i < PLANE; i++) {
         rgb[3 * i] = planes[i];
         rgb[3 * i + 1] = planes[PLANE + i];
         rgb[3 * i + 2] = planes[2 * PLANE + i];
     }
+    return LMB_OK;
 }
 
 lmb_status lmb__cifar_read(
@@ -41,13 +45,11 @@ lmb_status lmb__cifar_read(
             return LMB_FAIL(LMB_EFORMAT,
                 "%s: record %lld has label %d, not 0 .. %d", name, (long long)n,
                 label, (int)form->classes - 1);
-        uint8_t *rgb = NULL;
-        LMB_TRY(lmb__dataset_push(ds, label, &rgb));
-        interleave(record + form->label_bytes, rgb);
+        LMB_TRY(lmb__cifar_push(ds, label, record + form->label_bytes));
     }
 }
 
-static lmb_status read_file(
+static lmb_status read_binary(
     const lmb_cifar_form *form, const char *path, lmb_dataset *ds)
 {
     lmb_stream *in = NULL;
@@ -57,17 +59,36 @@ static lmb_status read_file(
     return st;
 }
 
-/* The file `name` of the split in `dir`, or *out = NULL. */
-static lmb_status find_binary(
-    lmb_dataset *ds, const char *dir, const char *name, const char **out)
+static lmb_status read_pickle(
+    const lmb_cifar_form *form, const char *path, lmb_dataset *ds)
 {
-    static const char *const ends[] = {".bin", ".bin.xz", ".bin.gz"};
-    for (size_t i = 0; i < LMB_COUNT(ends); i++) {
+    lmb_file file = {0};
+    LMB_TRY(lmb_file_open(path, &file));
+    const lmb_status st =
+        lmb__cifar_read_pickle(form, file.bytes, file.size, path, ds);
+    lmb_file_close(&file);
+    return st;
+}
+
+/* A place to look in: a folder, and the form of the files there. */
+typedef struct place {
+    const char *dir;
+    bool pickles;
+} place;
+
+/* The file `name` of the split, or *out = NULL. */
+static lmb_status find_file(
+    lmb_dataset *ds, const place *at, const char *name, const char **out)
+{
+    static const char *const ends[] = {".bin", ".bin.xz", ".bin.gz", NULL};
+    static const char *const no_end[] = {"", NULL};
+    for (const char *const *end = at->pickles ? no_end : ends; *end != NULL;
+         end++) {
         const char *path =
-            lmb_arena_printf(ds->arena, "%s/%s%s", dir, name, ends[i]);
+            lmb_arena_printf(ds->arena, "%s/%s%s", at->dir, name, *end);
         if (path == NULL)
             return LMB_FAIL(LMB_ENOMEM, "out of memory: path");
-        if (lmb_path_exists(path)) {
+        if (lmb_path_exists(path) && !lmb_path_is_dir(path)) {
             *out = path;
             return LMB_OK;
         }
@@ -76,21 +97,22 @@ static lmb_status find_binary(
     return LMB_OK;
 }
 
-/* All files of the split in `dir`; *found = false if the first is missing. */
-static lmb_status read_dir(const lmb_cifar_form *form, const char *dir,
+/* All files of the split; *found = false if the first is missing. */
+static lmb_status read_place(const lmb_cifar_form *form, const place *at,
     const char *const *names, lmb_dataset *ds, bool *found)
 {
     *found = false;
     for (int i = 0; names[i] != NULL; i++) {
         const char *path = NULL;
-        LMB_TRY(find_binary(ds, dir, names[i], &path));
+        LMB_TRY(find_file(ds, at, names[i], &path));
         if (path == NULL && i == 0)
             return LMB_OK;
         if (path == NULL)
-            return LMB_FAIL(LMB_ENOTFOUND,
-                "%s: %s.bin is missing beside %s.bin", dir, names[i], names[0]);
+            return LMB_FAIL(LMB_ENOTFOUND, "%s: %s%s is missing beside %s",
+                at->dir, names[i], at->pickles ? "" : ".bin", names[0]);
         *found = true;
-        LMB_TRY(read_file(form, path, ds));
+        LMB_TRY(at->pickles ? read_pickle(form, path, ds)
+                            : read_binary(form, path, ds));
     }
     return LMB_OK;
 }
@@ -112,23 +134,25 @@ lmb_status lmb__cifar_open(const lmb_cifar_form *form, const char *dir,
             "%s has no val split: hold out a part of train", ds->name);
     const char *const *names =
         split == LMB_SPLIT_TRAIN ? form->train : form->test;
-    const char *places[2] = {dir, NULL};
-    LMB_TRY(lmb__dataset_path(ds, dir, form->binary_dir, &places[1]));
-    ds->height = SIDE;
-    ds->width = SIDE;
+    place places[4] = {{dir, false}, {NULL, false}, {dir, true}, {NULL, true}};
+    LMB_TRY(lmb__dataset_path(ds, dir, form->binary_dir, &places[1].dir));
+    LMB_TRY(lmb__dataset_path(ds, dir, form->python_dir, &places[3].dir));
+    ds->height = LMB_CIFAR_SIDE;
+    ds->width = LMB_CIFAR_SIDE;
     ds->classes = form->classes;
     ds->is_test = split == LMB_SPLIT_TEST;
     lmb__dataset_stats(ds, form->mean, form->std);
     bool found = false;
     for (size_t i = 0; i < LMB_COUNT(places) && !found; i++) {
-        LMB_TRY(read_dir(form, places[i], names, ds, &found));
+        LMB_TRY(read_place(form, &places[i], names, ds, &found));
         if (found)
-            LMB_TRY(read_names(form, places[i], ds));
+            LMB_TRY(read_names(form, places[i].dir, ds));
     }
     if (!found)
         return LMB_FAIL(LMB_ENOTFOUND,
-            "%s: no %s.bin, .bin.xz or .bin.gz here or in %s/", dir, names[0],
-            form->binary_dir);
+            "%s: no %s.bin, .bin.xz or .bin.gz here or in %s/, no pickle %s "
+            "here or in %s/",
+            dir, names[0], form->binary_dir, names[0], form->python_dir);
     lmb__dataset_hash_memory(ds);
     return LMB_OK;
 }

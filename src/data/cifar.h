@@ -23,5 +23,12 @@ lmb_status lmb__cifar_open(const lmb_cifar_form *form, const char *dir,
 /* Appends the records of one binary file. */
 lmb_status lmb__cifar_read(
     const lmb_cifar_form *form, lmb_stream *in, lmb_dataset *ds) LMB_MUST_CHECK;
+/* Appends the records of one pickle; `path` is for messages. */
+lmb_status lmb__cifar_read_pickle(const lmb_cifar_form *form, const void *bytes,
+    size_t size, const char *path, lmb_dataset *ds) LMB_MUST_CHECK;
+enum { LMB_CIFAR_SIDE = 32, LMB_CIFAR_PIXELS = 3 * 32 * 32 };
+/* Appends one picture given as red, green and blue planes. */
+lmb_status lmb__cifar_push(
+    lmb_dataset *ds, int32_t label, const uint8_t *planes) LMB_MUST_CHECK;
 
 #endif

@@ -122,7 +122,9 @@ static lmb_status decode(
     d->errors.emit_message = on_message;
     d->errors.output_message = no_output;
     if (setjmp(d->jump) != 0)
-        return LMB_FAIL(LMB_EFORMAT, "%s: JPEG: %s", d->name, d->text);
+        return LMB_FAIL(
+            d->errors.msg_code == JERR_OUT_OF_MEMORY ? LMB_ENOMEM : LMB_EFORMAT,
+            "%s: JPEG: %s", d->name, d->text);
     jpeg_create_decompress(j);
     d->progress.progress_monitor = on_progress;
     j->progress = &d->progress;

@@ -156,6 +156,67 @@ static void cifar10_needs_all_five_files(void **state)
         LMB_ENOTFOUND, "no test_batch.bin");
 }
 
+static void copy_golden(const char *name, const char *to, size_t cut)
+{
+    lmb_file file = {0};
+    char from[512];
+    (void)snprintf(
+        from, sizeof from, LMB_TEST_DIR "/data/golden/%s.pickle", name);
+    CHECK_OK(lmb_file_open(from, &file));
+    CHECK_OK(lmb_file_write(in_folder(to), file.bytes, file.size - cut));
+    lmb_file_close(&file);
+}
+
+static void check_pickled(const char *name, const char *split)
+{
+    lmb_dataset *ds = NULL;
+    lmb_scratch scratch = {0};
+    CHECK_OK(lmb_dataset_open(spec_of(name), split, NULL, &ds));
+    for (int64_t i = 0; i < lmb_dataset_count(ds); i++) {
+        const int64_t r = i % 3;
+        lmb_image image = {0};
+        CHECK_OK(lmb_dataset_image(ds, i, &scratch, &image));
+        assert_int_equal(lmb_dataset_label(ds, i), 2 * r + 1);
+        for (int k = 0; k < PIXELS; k++)
+            assert_int_equal(
+                image.rgb[k], (uint8_t)(5 * r + k % 3 * 1024 + k / 3));
+    }
+    lmb_dataset_free(ds);
+}
+
+static void python_pickles_are_read(void **state)
+{
+    (void)state;
+    char name[64];
+    lmb_dataset *ds = NULL;
+    CHECK_OK(lmb_make_dirs(in_folder("cifar-100-python")));
+    CHECK_OK(lmb_make_dirs(in_folder("cifar-10-batches-py")));
+    copy_golden("cifar_bytes", "cifar-100-python/train", 0);
+    check_pickled("cifar100", "train");
+    for (int i = 1; i <= 5; i++) {
+        (void)snprintf(
+            name, sizeof name, "cifar-10-batches-py/data_batch_%d", i);
+        copy_golden("cifar_str", name, 0);
+    }
+    check_pickled("cifar10", "train");
+    copy_golden("cifar_str", "cifar-100-python/train", 4000);
+    CHECK_ERR(lmb_dataset_open(spec_of("cifar100"), "train", NULL, &ds),
+        LMB_EFORMAT, "cifar-100-python/train");
+    CHECK_OK(lmb_file_write(in_folder("cifar-100-python/train"), "N.", 2));
+    CHECK_ERR(lmb_dataset_open(spec_of("cifar100"), "train", NULL, &ds),
+        LMB_EFORMAT, "no array 'data'");
+    CHECK_OK(lmb_file_write(
+        in_folder("cifar-100-python/train"), "cos\nsystem\n.", 12));
+    CHECK_ERR(lmb_dataset_open(spec_of("cifar100"), "train", NULL, &ds),
+        LMB_EFORMAT, "system");
+    for (int i = 1; i <= 5; i++) {
+        (void)snprintf(
+            name, sizeof name, "cifar-10-batches-py/data_batch_%d", i);
+        assert_int_equal(unlink(in_folder(name)), 0);
+    }
+    assert_int_equal(unlink(in_folder("cifar-100-python/train")), 0);
+}
+
 static void damaged_files_are_refused(void **state)
 {
     (void)state;
@@ -355,6 +416,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(xxh64_known_answers),
         cmocka_unit_test(plain_xz_and_gz_give_the_same),
+        cmocka_unit_test(python_pickles_are_read),
         cmocka_unit_test(cifar10_needs_all_five_files),
         cmocka_unit_test(damaged_files_are_refused),
         cmocka_unit_test(wrong_specs_are_named),

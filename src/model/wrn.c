@@ -6,11 +6,14 @@
  * x, or y + conv1x1(h, stride) without BN where the channels change.
  * Taps: f0 the stem, f1..f3 the groups' raw sums (signed: no ReLU); pre0 = f0,
  * pre1..pre3 = BN(f1..f3) by the batch norm that comes next in the network.
- * Pooled features are after the ReLU. mdistiller runs those batch norms a
- * second time for its list of taps, so that their running statistics move
- * twice a step; here the tap is the network's own value and they move once.
+ * Pooled features are after the ReLU. mdistiller makes the pre taps with second
+ * calls of these batch norms, which in training move their running statistics
+ * twice a step (by 0.19 in all); here that happens only if nn->want_pre says
+ * that somebody reads them.
  * Source: Zagoruyko and Komodakis 2016, arXiv:1605.07146. */
 #include "model/model.h"
+
+#include <stdio.h>
 
 static lmb_conv_opt conv(int out, int kernel, int stride)
 {
@@ -55,23 +58,38 @@ static lmb_value group(lmb_nn *nn, int number, lmb_value x, int out, int blocks,
     return x;
 }
 
+/* Tap pre<i> of features f: `normed`, or the same value from a second call of
+ * the batch norm "<scope>bn1". */
+static void tap_pre(
+    lmb_nn *nn, int i, const char *scope, lmb_value f, lmb_value normed)
+{
+    char name[40];
+    if (nn->want_pre && nn->mode == LMB_MODE_TRAIN) {
+        (void)snprintf(name, sizeof name, "%sbn1", scope);
+        normed = lmb_nn_batch_norm(nn, name, f);
+    }
+    lmb_nn_tap_at(nn, "pre", i, normed);
+}
+
 static lmb_value build(const lmb_model *m, lmb_nn *nn, lmb_value x, int classes)
 {
     lmb_graph *g = nn->g;
     const lmb_conv_opt stem = conv(16, 3, 1);
-    lmb_value pre = LMB_NONE;
-    x = lmb_nn_conv(nn, "conv1", x, &stem);
-    lmb_nn_tap(nn, "f0", x);
-    lmb_nn_tap(nn, "pre0", x);
+    /* The groups' features, and what the batch norm after each makes. */
+    lmb_value f[4], normed[4] = {LMB_NONE};
+    f[0] = lmb_nn_conv(nn, "conv1", x, &stem);
+    lmb_nn_tap(nn, "f0", f[0]);
+    lmb_nn_tap(nn, "pre0", f[0]);
     for (int i = 1; i <= 3; i++) {
-        x = group(nn, i, x, (8 << i) * m->width, (m->depth - 4) / 6, &pre);
-        if (i > 1)
-            lmb_nn_tap_at(nn, "pre", i - 1, pre);
-        lmb_nn_tap_at(nn, "f", i, x);
+        f[i] = group(nn, i, f[i - 1], (8 << i) * m->width, (m->depth - 4) / 6,
+            &normed[i - 1]);
+        lmb_nn_tap_at(nn, "f", i, f[i]);
     }
-    pre = lmb_nn_batch_norm(nn, "bn1", x);
-    lmb_nn_tap(nn, "pre3", pre);
-    const lmb_value pooled = lmb_global_avg_pool(g, lmb_relu(g, pre));
+    normed[3] = lmb_nn_batch_norm(nn, "bn1", f[3]);
+    tap_pre(nn, 1, "block2.layer.0.", f[1], normed[1]);
+    tap_pre(nn, 2, "block3.layer.0.", f[2], normed[2]);
+    tap_pre(nn, 3, "", f[3], normed[3]);
+    const lmb_value pooled = lmb_global_avg_pool(g, lmb_relu(g, normed[3]));
     const lmb_shape weight = LMB_SHAPE(classes, lmb_graph_dim(g, pooled, 1));
     const lmb_value logits = lmb_nn_linear(nn, "fc", pooled, classes,
         lmb_init_torch_default(weight), lmb_init_constant(0));

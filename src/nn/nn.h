@@ -21,6 +21,11 @@ typedef struct lmb_nn {
     lmb_params *params;
     lmb_mode mode;
     double bn_eps, bn_momentum; /* 1e-5, 0.1 */
+    /* Set it if somebody reads a "pre*" tap. Published wide ResNets make these
+     * taps with second calls of their batch norms, which in training move the
+     * running statistics twice a step. That happens only if it is set; else the
+     * taps are the same values, from the network's own calls. */
+    bool want_pre;
     char prefix[192];
     int16_t marks[LMB_NN_DEPTH]; /* lengths of prefix before each push */
     int depth;

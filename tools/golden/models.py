@@ -16,7 +16,9 @@ images of 64 pixels and so pool over whatever is left. One JSON file a network:
                             image n = 3 n mod 10
   grads                     parameter -> [2-norm, dot product with direction]
   running                   buffer -> sum after its layer's first call in that
-                            step (wrn.py calls some twice, limbeck does not)
+                            step
+  running_pre               the same after the step, where wrn.py calls a layer a
+                            second time for its list of taps before ReLU
 """
 import argparse
 import contextlib
@@ -63,6 +65,7 @@ def big(name):
     def make(classes):
         net = getattr(imagenet("resnet"), name)(num_classes=classes)
         net.avgpool = nn.AdaptiveAvgPool2d(1)
+        net.relu.inplace = False  # or it changes the stem before it is kept
         return net
     return make
 
@@ -180,6 +183,9 @@ def golden(make, size):
         result["grads"][name] = [float(p.grad.norm()),
                                  float((p.grad * away).sum())]
     result["running"] = first_call
+    last = {name: float(b.sum()) for name, b in net.named_buffers()}
+    result["running_pre"] = {name: last[name] for name in first_call
+                             if last[name] != first_call[name]}
     return result
 
 

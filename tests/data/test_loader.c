@@ -40,7 +40,8 @@ static lmb_loader_opts opts_for(const lmb_dataset *ds, int32_t threads)
     o.views = 2;
     o.transform[0] = lmb_transform_default(ds, true);
     o.transform[1] = o.transform[0];
-    o.transform[1].flip = 0.1;
+    lmb_transform_strong(&o.transform[1]);
+    o.transform[1].hue = 0.2;
     return o;
 }
 

@@ -38,9 +38,13 @@ bool lmb_dtype_parse(const char *name, lmb_dtype *out)
 int64_t lmb_shape_count(const lmb_shape *shape)
 {
     int64_t count = 1;
-    for (int i = 0; i < shape->rank; i++)
-        if (!lmb_mul_i64(count, shape->dim[i], &count))
+    int64_t bound = 1; /* as if no dimension were 0: what strides need */
+    for (int i = 0; i < shape->rank; i++) {
+        const int64_t dim = shape->dim[i];
+        if (dim < 0 || !lmb_mul_i64(bound, dim > 0 ? dim : 1, &bound))
             return -1;
+        count *= dim;
+    }
     return count;
 }
 

@@ -134,6 +134,10 @@ static void malformed_headers_are_named(void **state)
                                "(9999999999, 9999999999, 9999999999)"),
                   8),
         LMB_EFORMAT, "with 8 bytes");
+    /* No elements, but strides that overflow: found by fuzzing. */
+    CHECK_ERR(parse_header(
+                  HEADER("'<f4'", "False", "(0, 9999999999, 9999999999)"), 0),
+        LMB_EFORMAT, "with 0 bytes");
     CHECK_ERR(
         parse_header(HEADER("'<f4'", "False", "(99999999999999999999,)"), 8),
         LMB_EFORMAT, "too large");

@@ -1,13 +1,17 @@
 #!/usr/bin/python3
-"""Writes the fixtures of tests/io/golden (under 64 kB in all).
+"""Writes the fixtures of tests/io/golden (under 64 kB in all) and the seeds
+of the fuzz targets of io.
 
 Needs Debian 12's python3-torch (1.13.1) and python3-numpy (1.24). Nothing is
 random: every array is a ramp. Usage: tools/golden/io_fixtures.py
 """
 import argparse
 import collections
+import json
 import os
 import pickle
+import struct
+import zipfile
 import numpy as np
 import torch
 
@@ -113,8 +117,56 @@ def pickles():
             pickle.dump(data, stream, protocol)
 
 
+def safetensors(entries, metadata):
+    """(name, dtype, shape, bytes of data) in order."""
+    header, data = {"__metadata__": metadata}, b""
+    for name, dtype, shape, size in entries:
+        header[name] = {"dtype": dtype, "shape": shape,
+                        "data_offsets": [len(data), len(data) + size]}
+        data += bytes(range(size))
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def seeds():
+    corpus = os.path.join(OUT, "../../fuzz/corpus")
+
+    def seed(target, name, content):
+        folder = os.path.join(corpus, target)
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, name), "wb") as stream:
+            stream.write(content)
+
+    def golden(name):
+        with open(path(name), "rb") as stream:
+            return stream.read()
+
+    for name in ("b1", "f4_v2", "i2_big_fortran", "scalar", "empty"):
+        seed("npy", name + ".npy", golden(name + ".npy"))
+    seed("safetensors", "two", safetensors(
+        [("a.weight", "F32", [2, 3], 24), ("b", "BOOL", [3], 3)],
+        {"model": "x"}))
+    seed("safetensors", "types", safetensors(
+        [(t, t, [2], 2 * n) for t, n in (
+            ("F64", 8), ("I64", 8), ("F16", 2), ("BF16", 2), ("I8", 1),
+            ("U8", 1), ("I16", 2), ("I32", 4))] +
+        [("scalar", "F32", [], 4), ("none", "F32", [0], 0)], {}))
+    for name in ("checkpoint.pth", "checkpoint_legacy.pth",
+                 "types_legacy.pth"):
+        seed("pth", name, golden(name))
+    for name in ("checkpoint", "types"):
+        with zipfile.ZipFile(path(name + ".pth")) as archive:
+            seed("pth", name + ".pkl", archive.read(name + "/data.pkl"))
+            seed("unpickle", name + ".pkl", archive.read(name + "/data.pkl"))
+    for protocol in 0, 2, 5:
+        name = "cifar_p%d.pkl" % protocol
+        seed("unpickle", name, golden(name))
+
+
 if __name__ == "__main__":
     os.makedirs(OUT, exist_ok=True)
     npy()
     torch_files()
     pickles()
+    seeds()

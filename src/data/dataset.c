@@ -59,20 +59,30 @@ static lmb_status parse_split(const char *text, lmb_split *out)
     return LMB_FAIL(LMB_EINVAL, "split '%s' is not train, val or test", text);
 }
 
+lmb_status lmb__dataset_new(const char *name, lmb_dataset **out)
+{
+    lmb_dataset *ds = NULL;
+    LMB_TRY(LMB_NEW(ds, 1));
+    ds->name = name;
+    atomic_init(&ds->refs, 1);
+    const lmb_status st = lmb_arena_new(&ds->arena);
+    if (st == LMB_OK)
+        *out = ds;
+    else
+        lmb_dataset_free(ds);
+    return st;
+}
+
 static lmb_status open_row(const lmb_dataset_row *row, const char *dir,
     lmb_split split, const lmb_dataset_opts *opts, lmb_dataset **out)
 {
     lmb_dataset *ds = NULL;
-    LMB_TRY(LMB_NEW(ds, 1));
-    ds->name = row->name;
-    atomic_init(&ds->refs, 1);
-    lmb_status st = LMB_OK;
-    LMB_GOTO(lmb_arena_new(&ds->arena), st, failed);
-    LMB_GOTO(row->open(dir, split, opts, ds), st, failed);
-    *out = ds;
-    return LMB_OK;
-failed:
-    lmb_dataset_free(ds);
+    LMB_TRY(lmb__dataset_new(row->name, &ds));
+    const lmb_status st = row->open(dir, split, opts, ds);
+    if (st == LMB_OK)
+        *out = ds;
+    else
+        lmb_dataset_free(ds);
     return st;
 }
 

@@ -44,6 +44,8 @@ struct lmb_dataset {
     int64_t *indices;
 };
 
+/* Empty, with an arena; `name` is borrowed. */
+lmb_status lmb__dataset_new(const char *name, lmb_dataset **out) LMB_MUST_CHECK;
 /* One more picture in memory: *pixels_out is its place (height and width are
  * set already), valid until the next push. */
 lmb_status lmb__dataset_push(

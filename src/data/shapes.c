@@ -302,10 +302,10 @@ static void paint_pixel(
 {
     double sum[3] = {0};
     for (int k = 0; k < FINE * FINE; k++) {
-        const colour at = colour_at(s, x + (k % FINE + 0.5) / FINE,
-            y +
-                (k / FINE + 0.5) /
-                    FINE); /* NOLINT(bugprone-integer-division) */
+        const int i = k % FINE;
+        const int j = k / FINE;
+        const colour at =
+            colour_at(s, x + (i + 0.5) / FINE, y + (j + 0.5) / FINE);
         for (int c = 0; c < 3; c++)
             sum[c] += at.c[c];
     }

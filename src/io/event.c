@@ -302,7 +302,12 @@ lmb_status lmb_event_open(const char *path, double wall_time, lmb_event **out)
 {
     lmb_event *e = NULL;
     lmb_status st = LMB_OK;
+    lmb_file before = {0};
     LMB_TRY(lmb_event_truncate(path, INT64_MAX));
+    if (lmb_path_exists(path))
+        LMB_TRY(lmb_file_open(path, &before));
+    const bool is_new = before.size == 0;
+    lmb_file_close(&before);
     LMB_TRY(LMB_NEW(e, 1));
     e->path = lmb_strdup(path);
     if (e->path == NULL)
@@ -311,8 +316,7 @@ lmb_status lmb_event_open(const char *path, double wall_time, lmb_event **out)
     if (e->stream == NULL)
         LMB_GOTO(
             LMB_FAIL(LMB_EIO, "%s: %s", path, strerror(errno)), st, failed);
-    /* "a" may say 0 until the first write. */
-    if (fseek(e->stream, 0, SEEK_END) == 0 && ftell(e->stream) == 0)
+    if (is_new)
         LMB_GOTO(write_version(e, wall_time), st, failed);
     LMB_GOTO(lmb_event_flush(e), st, failed);
     *out = e;

@@ -139,7 +139,7 @@ static void substitute(const char *to, const span *found, lmb_str *out)
 static void new_name(
     const lmb_rename_rule *rules, const char *name, lmb_str *out, bool *dropped)
 {
-    span found[STARS_MAX];
+    span found[STARS_MAX] = {{NULL, 0}};
     *dropped = false;
     out->length = 0;
     for (; rules->from != NULL; rules++) {

@@ -9,8 +9,8 @@
 #include "io/weights.h"
 
 /* In `from`, * stands for one or more characters without a dot, ** for any
- * text, empty too; what they matched replaces those of `to` in order. `to` ==
- * NULL drops the tensor. */
+ * text, empty too; what they matched replaces those of `to` in order. At most
+ * six of them. `to` == NULL drops the tensor. */
 typedef struct lmb_rename_rule {
     const char *from, *to;
 } lmb_rename_rule;

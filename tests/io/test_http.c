@@ -47,7 +47,8 @@ static void reply(int fd, const char *status, const char *extra,
 static void answer(int fd, const char *request)
 {
     const char *field = strstr(request, "Range: bytes=");
-    const size_t from = field != NULL ? (size_t)atol(field + 13) : 0;
+    const size_t from =
+        field != NULL ? (size_t)strtoul(field + 13, NULL, 10) : 0;
     const bool whole = strncmp(request, "GET /whole ", 11) == 0;
     char range[96];
     if (strncmp(request, "GET /cut ", 9) == 0) {

@@ -1,0 +1,216 @@
+/* bench.c: timing one training step. */
+#include "train/bench.h"
+
+#include "backend/cpu/threads.h"
+#include "backend/onednn/dnn.h"
+#include "base/rng.h"
+#include "optim/optim.h"
+#include "train/network.h"
+#include "train/run_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct bench {
+    const lmb_run_config *config;
+    lmb_network student, teacher;
+    lmb_term terms[LMB_MAX_TERMS];
+    int n_terms;
+    lmb_optim *optims[1 + LMB_MAX_TERMS];
+    lmb_train_step *step;
+    lmb_tensor *x, *labels, *indices;
+} bench;
+
+static lmb_status open_network(const char *name, int64_t classes,
+    int64_t size, uint64_t seed, lmb_network *out)
+{
+    const lmb_model *model = NULL;
+    LMB_TRY(lmb_model_get(name, &model));
+    LMB_TRY(lmb_network_new(model,
+        (int)(classes > 0 ? classes : model->default_classes),
+        (int)(size > 0 ? size : model->default_size), LMB_F32, out));
+    lmb_params_init(out->params, seed);
+    return LMB_OK;
+}
+
+static lmb_status open_terms(bench *b)
+{
+    const lmb_run_config *c = b->config;
+    for (int i = 0; i < c->n_methods; i++) {
+        lmb_term *t = &b->terms[i];
+        b->n_terms = i + 1;
+        LMB_TRY(lmb_method_get(c->methods[i].name, &t->method));
+        LMB_TRY(lmb_params_new(LMB_F32, &t->params));
+        LMB_TRY(lmb_method_new(t->method, c->methods[i].n_options,
+            c->methods[i].key, c->methods[i].value, &t->state));
+        t->weight = t->method->weight;
+    }
+    return LMB_OK;
+}
+
+static lmb_status make_batch(bench *b, int64_t n, int64_t size)
+{
+    const lmb_shape images = LMB_SHAPE(n, 3, size, size);
+    const lmb_shape rows = LMB_SHAPE(n);
+    LMB_TRY(lmb_tensor_new(LMB_F32, &images, &b->x));
+    LMB_TRY(lmb_tensor_new(LMB_I32, &rows, &b->labels));
+    LMB_TRY(lmb_tensor_new(LMB_I64, &rows, &b->indices));
+    lmb_rng rng = lmb_rng_make(0, LMB_STREAM_TEST, 0, 0);
+    for (int64_t i = 0; i < lmb_tensor_count(b->x); i++)
+        ((float *)b->x->data)[i] = (float)lmb_rng_normal(&rng);
+    for (int64_t i = 0; i < n; i++)
+        ((int32_t *)b->labels->data)[i] =
+            (int32_t)(i % b->student.classes);
+    return LMB_OK;
+}
+
+static lmb_status open_step(bench *b, int64_t size, bool bf16)
+{
+    const lmb_train_opts *t = &b->config->train;
+    const lmb_step_spec spec = {
+        .batch = t->batch,
+        .height = size,
+        .width = size,
+        .samples = t->batch,
+        .student = &b->student,
+        .teacher = b->teacher.model != NULL ? &b->teacher : NULL,
+        .terms = b->terms,
+        .n_terms = b->n_terms,
+        .ce_weight = b->n_terms > 0 ? b->terms[0].method->ce_weight : 1,
+        .bf16 = bf16,
+        .allow_reference = t->allow_reference,
+    };
+    LMB_TRY(lmb_train_step_new(&spec, &b->step));
+    const lmb_optim_opts opts = {
+        .momentum = t->momentum,
+        .weight_decay = t->weight_decay,
+    };
+    LMB_TRY(lmb_optim_new(&opts, b->student.params, &b->optims[0]));
+    for (int i = 0; i < b->n_terms; i++) {
+        lmb_params_init(b->terms[i].params, 0);
+        LMB_TRY(lmb_optim_new(&opts, b->terms[i].params, &b->optims[1 + i]));
+    }
+    return LMB_OK;
+}
+
+static lmb_status one_step(bench *b, double *seconds)
+{
+    const lmb_batch batch = {
+        .count = b->step->spec.batch,
+        .views = {b->x},
+        .labels = b->labels,
+        .indices = b->indices,
+    };
+    const lmb_step_at at = {.epoch = 1, .epochs = 1};
+    lmb_step_result r;
+    const double start = lmb_run_now();
+    LMB_TRY(lmb_train_step_run(b->step, &batch, &at, &r));
+    for (int i = 0; i <= b->n_terms; i++)
+        lmb_optim_step(b->optims[i], 1e-6, 1);
+    *seconds = lmb_run_now() - start;
+    if (!isfinite(r.loss))
+        return LMB_FAIL(LMB_ENUMERIC, "the loss of the benchmark is %g",
+            r.loss);
+    return LMB_OK;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a;
+    const double y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static lmb_status time_steps(bench *b, int64_t steps, double *median)
+{
+    double *seconds = NULL;
+    LMB_TRY(LMB_NEW(seconds, steps));
+    lmb_status st = LMB_OK;
+    for (int64_t i = 0; i < 1 + steps / 3 && st == LMB_OK; i++)
+        st = one_step(b, &seconds[0]);
+    for (int64_t i = 0; i < steps && st == LMB_OK; i++)
+        st = one_step(b, &seconds[i]);
+    qsort(seconds, (size_t)steps, sizeof *seconds, by_value);
+    *median = seconds[steps / 2];
+    lmb_free(seconds);
+    return st;
+}
+
+/* The kernel's own account of the largest resident size. */
+static int64_t peak_memory(void)
+{
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[256];
+    long long kib = 0;
+    while (f != NULL && fgets(line, sizeof line, f) != NULL)
+        if (sscanf(line, "VmHWM: %lld", &kib) == 1)
+            break;
+    if (f != NULL)
+        (void)fclose(f);
+    return (int64_t)kib * 1024;
+}
+
+static lmb_status measure(bench *b, int64_t steps, int64_t size,
+    lmb_bench_result *r)
+{
+    const lmb_run_config *c = b->config;
+    if (c->student == NULL)
+        return LMB_FAIL(LMB_EUSAGE, "bench step: --student NAME");
+    LMB_TRY(open_network(c->student, c->classes, size, 1, &b->student));
+    if (c->n_teachers > 0)
+        LMB_TRY(open_network(c->teachers[0].model, c->classes, size, 2,
+            &b->teacher));
+    LMB_TRY(open_terms(b));
+    const double start = lmb_run_now();
+    size = size > 0 ? size : b->student.model->default_size;
+    LMB_TRY(open_step(b, size, r->bf16));
+    r->compile_seconds = lmb_run_now() - start;
+    LMB_TRY(make_batch(b, c->train.batch, size));
+    double median = 0;
+    LMB_TRY(time_steps(b, steps, &median));
+    r->peak_memory_bytes = peak_memory();
+    r->images_per_second = (double)c->train.batch / median;
+    const lmb_plan_stats s = lmb_plan_describe(b->step->plan);
+    r->plan_bytes = s.arena_bytes + s.static_bytes;
+    LMB_TRY(lmb_plan_profile(b->step->plan, (int)(1 + steps / 4),
+        LMB_BENCH_ROWS, r->rows, &r->n_rows));
+    for (int i = 0; i < r->n_rows; i++)
+        r->profile_seconds += r->rows[i].seconds;
+    double limit = 0;
+    LMB_TRY(lmb_plan_limit(b->step->plan, &limit));
+    r->limit_images_per_second =
+        limit > 0 ? (double)c->train.batch / limit : 0;
+    r->limit_ratio = limit / median;
+    return LMB_OK;
+}
+
+lmb_status lmb_bench_step(const lmb_run_config *config, int64_t steps,
+    int64_t size, lmb_bench_result *out)
+{
+    *out = (lmb_bench_result){0};
+    const int32_t precision = config->train.precision;
+    if (precision == LMB_PRECISION_BF16 && !lmb_dnn_has_bf16())
+        return LMB_FAIL(LMB_EUNSUPPORTED,
+            "precision bf16: this CPU has neither AVX512_BF16 nor AMX");
+    out->bf16 = precision == LMB_PRECISION_BF16 ||
+        (precision == LMB_PRECISION_AUTO && lmb_dnn_has_bf16());
+    out->threads = lmb_set_threads((int)config->train.threads);
+    bench b = {.config = config};
+    const lmb_status st = measure(&b, steps, size, out);
+    lmb_tensor_release(b.x);
+    lmb_tensor_release(b.labels);
+    lmb_tensor_release(b.indices);
+    lmb_train_step_free(b.step);
+    for (int i = 0; i <= b.n_terms; i++)
+        lmb_optim_free(b.optims[i]);
+    for (int i = 0; i < b.n_terms; i++) {
+        if (b.terms[i].method != NULL)
+            lmb_method_free(b.terms[i].method, b.terms[i].state);
+        lmb_params_free(b.terms[i].params);
+    }
+    lmb_network_fini(&b.teacher);
+    lmb_network_fini(&b.student);
+    return st;
+}

@@ -10,8 +10,8 @@
 #include "train/run_config.h"
 
 typedef struct lmb_config_entry {
-    const char *key;    /* "train.lr", "methods.0.options.alpha" */
-    const char *value;  /* a list of scalars is "a, b, c" */
+    const char *key; /* "train.lr", "methods.0.options.alpha" */
+    const char *value; /* a list of scalars is "a, b, c" */
     const char *origin; /* "run.yaml:12", "--lr" */
 } lmb_config_entry;
 
@@ -36,8 +36,8 @@ lmb_status lmb_config_parse(lmb_config *c, const void *bytes, size_t size,
 lmb_status lmb_config_set(lmb_config *c, const char *key, const char *value,
     const char *origin) LMB_MUST_CHECK;
 /* "a.b=c", or "method.alpha=4". */
-lmb_status lmb_config_assign(lmb_config *c, const char *assignment,
-    const char *origin) LMB_MUST_CHECK;
+lmb_status lmb_config_assign(
+    lmb_config *c, const char *assignment, const char *origin) LMB_MUST_CHECK;
 /* The entry in force (a canonical key), or NULL. */
 const lmb_config_entry *lmb_config_find(const lmb_config *c, const char *key);
 
@@ -48,11 +48,11 @@ lmb_status lmb_config_resolve(
 
 /* The whole configuration as YAML that reads back to the same run; with
  * `origins` (may be NULL) a comment says where each value came from. */
-lmb_status lmb_config_dump(const lmb_run_config *run,
-    const lmb_config *origins, lmb_str *out) LMB_MUST_CHECK;
+lmb_status lmb_config_dump(const lmb_run_config *run, const lmb_config *origins,
+    lmb_str *out) LMB_MUST_CHECK;
 /* dump, written to DIR/config.yaml. */
-lmb_status lmb_config_save(const lmb_run_config *run,
-    const lmb_config *origins, const char *dir) LMB_MUST_CHECK;
+lmb_status lmb_config_save(const lmb_run_config *run, const lmb_config *origins,
+    const char *dir) LMB_MUST_CHECK;
 
 /* Whether the run of `b` is that of `a`, apart from what does not change its
  * numbers (logging, saving, loader threads). EUSAGE names the first

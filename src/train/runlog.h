@@ -17,16 +17,16 @@ typedef struct lmb_runlog_mark {
  * directory `dir`, which exists. */
 lmb_status lmb_runlog_open(const char *dir, const lmb_runlog_mark *mark,
     lmb_runlog **out) LMB_MUST_CHECK;
-lmb_status lmb_runlog_row(lmb_runlog *log, const lmb_row *row)
-    LMB_MUST_CHECK;
+lmb_status lmb_runlog_row(lmb_runlog *log, const lmb_row *row) LMB_MUST_CHECK;
 /* Flushes and syncs both files, and gives their sizes. */
-lmb_status lmb_runlog_mark_now(lmb_runlog *log, lmb_runlog_mark *out)
-    LMB_MUST_CHECK;
+lmb_status lmb_runlog_mark_now(
+    lmb_runlog *log, lmb_runlog_mark *out) LMB_MUST_CHECK;
 void lmb_runlog_free(lmb_runlog *log);
 
-/* manifest.json: build, config, data and teacher hashes, threads, CPU level,
- * library versions, start time. */
-lmb_status lmb_manifest_write(const char *dir, const lmb_run *run)
-    LMB_MUST_CHECK;
+/* manifest.json: build, data and teacher hashes, threads, CPU level, library
+ * versions, time. A resumed run adds a session to the one that is there.
+ * `command` is the command line, or NULL. */
+lmb_status lmb_manifest_write(
+    const char *dir, const lmb_run *run, const char *command) LMB_MUST_CHECK;
 
 #endif

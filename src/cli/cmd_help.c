@@ -1,0 +1,81 @@
+/* cmd_help.c: limbeck help [VERB | METHOD | config] */
+#include "cli/cli.h"
+
+#include <string.h>
+
+static lmb_status method_help(const lmb_method *m)
+{
+    lmb_str out = {0};
+    lmb_str_printf(&out,
+        "%s: %s\nsource: %s\n\nweight %g, beside cross-entropy with weight %g; "
+        "warm-up over %g epochs\n\noptions (--set method.KEY=VALUE):\n",
+        m->name, m->title, m->source, m->weight, m->ce_weight, m->warmup);
+    lmb_opt_help(m->opts, &out);
+    return cli_put_str(&out);
+}
+
+static lmb_status config_help(void)
+{
+    lmb_str out = {0};
+    lmb_str_add(&out,
+        "Configuration files are YAML; keys are matched without case, and a\n"
+        "later file, --set KEY=VALUE and flags win, in this order.\n\n"
+        "  _base_: FILE | [FILE, ...]   read first, relative to this file\n"
+        "  student: NAME                also `model`\n"
+        "  teachers:                    or `teacher: NAME` and "
+        "`teacher_weights: FILE`\n"
+        "    - model: NAME\n"
+        "      weights: FILE\n"
+        "      mean: [R, G, B]          of its input, if its file says "
+        "nothing\n"
+        "      std: [R, G, B]\n"
+        "  data: KIND:DIR               or spec, train_split, test_split, "
+        "classes below it\n"
+        "  methods: [NAME, ...]         or, with options:\n"
+        "    - name: NAME\n"
+        "      weight: W\n"
+        "      warmup: EPOCHS\n"
+        "      map: ['teacher.f3 -> student.f2']\n"
+        "      options: {KEY: VALUE}    `limbeck help METHOD` lists them\n"
+        "  method.KEY: VALUE            of the one method; method.NAME.KEY of "
+        "several\n"
+        "  ce_weight: W                 of cross-entropy (the method's "
+        "default)\n"
+        "  init: FILE                   weights to start from\n"
+        "  out: RUN                     directory of the run\n"
+        "  train:                       keys, defaults and ranges:\n"
+        "    decay_epochs: [E, E, ...]  after which the learning rate falls\n");
+    lmb_opt_help(lmb_train_opts_table, &out);
+    lmb_str_add(&out,
+        "\nmdistiller's files (DISTILLER, SOLVER, and a section for the "
+        "method) are read as they are;\ngive --data and --teacher-weights.\n");
+    return cli_put_str(&out);
+}
+
+static lmb_status run(cli *c)
+{
+    if (c->n_words == 0) {
+        cli_help_overview(stdout);
+        return LMB_OK;
+    }
+    const cli_command *command = cli_command_find(c->words[0]);
+    if (command != NULL && strcmp(command->name, "config") != 0)
+        return cli_help_command(c, command, stdout);
+    const lmb_method *method = lmb_method_find(c->words[0]);
+    if (method != NULL)
+        return method_help(method);
+    if (strcmp(c->words[0], "config") != 0)
+        return LMB_FAIL(LMB_EUSAGE,
+            "limbeck help: '%s' is neither a verb nor a method", c->words[0]);
+    if (command != NULL)
+        LMB_TRY(cli_help_command(c, command, stdout));
+    return config_help();
+}
+
+const cli_command cmd_help = {
+    .name = "help",
+    .usage = "[VERB | METHOD | config]",
+    .title = "explains verbs, methods, configuration files",
+    .max_words = 2,
+    .run = run,
+};

@@ -1,0 +1,95 @@
+/* help.c: help texts, from the tables of commands, flags and options. */
+#include "cli/cli.h"
+#include "cli/cli_impl.h"
+
+#include <string.h>
+
+void cli_help_overview(FILE *out)
+{
+    int count = 0;
+    const cli_command *const *all = cli_commands(&count);
+    (void)fputs("limbeck: knowledge distillation for vision networks\n\n"
+                "usage: limbeck VERB [flags]\n\n",
+        out);
+    for (int i = 0; i < count; i++)
+        (void)fprintf(out, "  %-10s %s\n", all[i]->name, all[i]->title);
+    (void)fputs("\n`limbeck help VERB` says all about a verb, `limbeck help "
+                "METHOD` about a method,\n`limbeck help config` about "
+                "configuration files.\n",
+        out);
+}
+
+static void add_flag(void *user, const cli_flag *flag)
+{
+    lmb_str *out = user;
+    lmb_str left = {0};
+    const char *at = flag->aliases;
+    lmb_str_add(&left, "  ");
+    if (at != NULL && at[0] != '\0' && (at[1] == '|' || at[1] == '\0'))
+        lmb_str_printf(&left, "-%c, ", at[0]);
+    lmb_str_printf(&left, "--%s", flag->name);
+    if (flag->value != NULL)
+        lmb_str_printf(&left, " %s", flag->value);
+    lmb_str_printf(
+        out, "%-32s %s\n", left.text != NULL ? left.text : "", flag->help);
+    lmb_str_fini(&left);
+}
+
+static void add_methods(lmb_str *out)
+{
+    int count = 0;
+    const lmb_method *const *all = lmb_methods(&count);
+    for (int i = 0; i < count; i++) {
+        lmb_str_printf(out, "\n%s: %s (weight %g, beside cross-entropy %g)\n",
+            all[i]->name, all[i]->title, all[i]->weight, all[i]->ce_weight);
+        lmb_opt_help(all[i]->opts, out);
+    }
+}
+
+lmb_status cli_help_command(const cli *c, const cli_command *command, FILE *out)
+{
+    lmb_str text = {0};
+    lmb_str_printf(&text, "limbeck %s: %s\n\nusage: limbeck %s %s\n",
+        command->name, command->title, command->name, command->usage);
+    if (command->text != NULL)
+        lmb_str_printf(&text, "\n%s\n", command->text);
+    lmb_str_add(&text, "\nflags:\n");
+    for (const cli_flag *f = command->flags; f && f->name != NULL; f++)
+        add_flag(&text, f);
+    cli_config_flags(c, command->config, add_flag, &text);
+    for (const cli_flag *f = cli_common_flags(); f->name != NULL; f++)
+        add_flag(&text, f);
+    if (strcmp(command->name, "train") == 0 ||
+        strcmp(command->name, "distill") == 0) {
+        lmb_str_add(&text, "\nkeys of `train:`, their defaults and ranges:\n");
+        lmb_opt_help(lmb_train_opts_table, &text);
+    }
+    if (strcmp(command->name, "distill") == 0 ||
+        strcmp(command->name, "loss") == 0) {
+        lmb_str_add(
+            &text, "\nmethods and their options (--set method.KEY=VALUE):\n");
+        add_methods(&text);
+    }
+    const lmb_status st = lmb_str_status(&text);
+    if (st == LMB_OK)
+        (void)fputs(text.text, out);
+    lmb_str_fini(&text);
+    return st;
+}
+
+void cli_command_line(const cli *c, lmb_str *out)
+{
+    for (int i = 0; i < c->argc; i++) {
+        const bool plain = c->argv[i][0] != '\0' &&
+            strpbrk(c->argv[i], " \t\n'\"\\$*?&|;<>()[]{}#~`!") == NULL;
+        lmb_str_add(out, i > 0 ? " " : "");
+        lmb_str_add(out, plain ? "" : "'");
+        for (const char *at = c->argv[i]; *at != '\0'; at++) {
+            if (*at == '\'')
+                lmb_str_add(out, "'\\''");
+            else
+                lmb_str_add_bytes(out, at, 1);
+        }
+        lmb_str_add(out, plain ? "" : "'");
+    }
+}

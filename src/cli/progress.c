@@ -1,0 +1,136 @@
+/* progress.c: what a run says while it goes: one line that is drawn again and
+ * again on a terminal, plain lines elsewhere. */
+#include "cli/run.h"
+
+#include "train/runlog.h"
+
+#include <math.h>
+#include <time.h>
+
+static double now(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* "1h 02m", "3m 20s", "12s". */
+static void add_duration(lmb_str *out, double seconds)
+{
+    if (!isfinite(seconds) || seconds < 0) {
+        lmb_str_add(out, "?");
+        return;
+    }
+    const int64_t s = (int64_t)(seconds + 0.5);
+    if (s >= 3600)
+        lmb_str_printf(out, "%lldh %02lldm", (long long)(s / 3600),
+            (long long)(s / 60 % 60));
+    else if (s >= 60)
+        lmb_str_printf(
+            out, "%lldm %02llds", (long long)(s / 60), (long long)(s % 60));
+    else
+        lmb_str_printf(out, "%llds", (long long)s);
+}
+
+/* "loss 4.32 (ce 0.41, kd 3.91)" */
+static void add_losses(lmb_str *out, const lmb_row *row)
+{
+    lmb_str_printf(out, "loss %.4g", row->loss);
+    if (row->n_terms == 0)
+        return;
+    lmb_str_printf(out, " (ce %.4g", row->ce);
+    for (int i = 0; i < row->n_terms; i++)
+        lmb_str_printf(out, ", %s %.4g", row->term_name[i], row->term[i]);
+    lmb_str_add(out, ")");
+}
+
+static void add_progress(lmb_str *out, const lmb_progress *p)
+{
+    const lmb_row *row = &p->so_far;
+    lmb_str_printf(out, "epoch %lld/%lld  %lld/%lld  ", (long long)p->epoch,
+        (long long)p->epochs, (long long)p->step_in_epoch,
+        (long long)p->steps_per_epoch);
+    add_losses(out, row);
+    lmb_str_printf(out, "  top1 %.2f  lr %.4g  %.0f images/s  left ", row->top1,
+        row->lr, row->images_per_second);
+    add_duration(out, p->seconds_left);
+}
+
+static void on_step(const lmb_progress *p, void *user)
+{
+    cli_progress *progress = user;
+    const bool terminal = cli_terminal();
+    const double t = now();
+    if (progress->c->quiet)
+        return;
+    if (terminal ? t - progress->last_line < 0.2
+                 : progress->log_every == 0 ||
+                p->step_in_epoch % progress->log_every != 0)
+        return;
+    lmb_str line = {0};
+    add_progress(&line, p);
+    if (line.text != NULL)
+        (void)fprintf(stderr, terminal ? "\r\033[K%s" : "%s\n", line.text);
+    progress->line_open = terminal;
+    progress->last_line = t;
+    lmb_str_fini(&line);
+}
+
+void cli_progress_end(cli_progress *p)
+{
+    if (p->line_open)
+        (void)fputs("\r\033[K", stderr);
+    p->line_open = false;
+}
+
+static void on_row(const lmb_row *row, void *user)
+{
+    cli_progress *progress = user;
+    lmb_str line = {0};
+    if (progress->c->quiet)
+        return;
+    cli_progress_end(progress);
+    lmb_str_printf(&line, "epoch %-4lld %-5s ", (long long)row->epoch,
+        row->split != NULL ? row->split : "");
+    add_losses(&line, row);
+    lmb_str_printf(&line, "  top1 %.2f", row->top1);
+    if (!isnan(row->top5))
+        lmb_str_printf(&line, "  top5 %.2f", row->top5);
+    if (!isnan(row->lr) && row->lr > 0)
+        lmb_str_printf(&line, "  lr %.4g", row->lr);
+    lmb_str_printf(&line, "  %.0f images/s  ", row->images_per_second);
+    add_duration(&line, row->seconds);
+    if (line.text != NULL)
+        (void)fprintf(stderr, "%s\n", line.text);
+    lmb_str_fini(&line);
+}
+
+/* The directory is there now: the merged configuration and its origins. */
+static void on_start(const lmb_run *run, void *user)
+{
+    cli_progress *p = user;
+    const lmb_run_facts facts = lmb_run_describe(run);
+    const char *dir = facts.config->out;
+    lmb_str line = {0};
+    lmb_status st = LMB_OK;
+    cli_command_line(p->c, &line);
+    LMB_GOTO(lmb_str_status(&line), st, done);
+    if (!facts.config->resume)
+        LMB_GOTO(lmb_config_save(facts.config, p->config, dir), st, done);
+    LMB_GOTO(lmb_manifest_write(dir, run, line.text), st, done);
+    LMB_GOTO(cli_print_plan(p->c, run), st, done);
+done:
+    lmb_str_fini(&line);
+    p->status = st;
+}
+
+void cli_progress_observer(cli_progress *p, lmb_observer *out)
+{
+    *out = (lmb_observer){
+        .on_start = on_start,
+        .on_step = on_step,
+        .on_row = on_row,
+        .user = p,
+        .stop = cli_signal(),
+    };
+}

@@ -1,0 +1,239 @@
+/* summary.c: the tables before a run's first step and after its last. */
+#include "cli/run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- before ----------------------------------------------------------------
+ */
+
+static void add_network(lmb_str *out, const char *role, const lmb_network *net)
+{
+    lmb_str_printf(out, "%-10s %s, %lld parameters, %d classes\n", role,
+        net->model->name, (long long)lmb_params_trainable(net->params),
+        net->classes);
+}
+
+static void add_schedule(lmb_str *out, const lmb_run_facts *f)
+{
+    const lmb_train_opts *t = &f->config->train;
+    lmb_str_printf(out,
+        "plan       %lld epochs of %lld steps, batch %lld, seed %lld, lr %g",
+        (long long)t->epochs, (long long)f->steps_per_epoch,
+        (long long)t->batch, (long long)t->seed, f->lr);
+    if (t->schedule == LMB_SCHEDULE_MULTISTEP) {
+        lmb_str_printf(out, " times %g after", t->decay_rate);
+        for (int i = 0; i < f->n_decays; i++)
+            lmb_str_printf(out, "%s %g", i > 0 ? "," : "", f->decay_epochs[i]);
+    } else if (t->schedule == LMB_SCHEDULE_COSINE) {
+        lmb_str_printf(out, " to %g by a cosine", t->min_lr);
+    }
+    lmb_str_add(out, "\n");
+}
+
+static void add_precision(lmb_str *out, const lmb_run_facts *f)
+{
+    static const char *const why[] = {"", ", as asked", ", as asked"};
+    const int asked = f->config->train.precision;
+    lmb_str_printf(out, "precision  %s%s, %d threads\n",
+        f->bf16 ? "bf16" : "f32",
+        asked != LMB_PRECISION_AUTO ? why[asked]
+            : f->bf16               ? " (auto: this CPU has it at speed)"
+                                    : " (auto: this CPU has no fast bf16)",
+        f->threads);
+}
+
+static void add_teacher_check(lmb_str *out, const lmb_run_facts *f)
+{
+    if (f->teacher == NULL)
+        return;
+    if (isnan(f->teacher_top1))
+        lmb_str_add(out, "teacher    was not tried (--teacher-check N)\n");
+    else
+        lmb_str_printf(out,
+            "teacher    top-1 %.2f %% on %lld images of the data\n",
+            f->teacher_top1, (long long)f->teacher_checked);
+}
+
+static void add_terms(lmb_str *out, const lmb_run_facts *f)
+{
+    lmb_str_printf(out, "loss       %g cross-entropy", f->ce_weight);
+    for (int i = 0; i < f->n_terms; i++) {
+        const lmb_term *t = &f->terms[i];
+        lmb_str_printf(out, " + %g %s", t->weight, t->method->name);
+        if (t->warmup > 0)
+            lmb_str_printf(out, " (warm-up %g epochs)", t->warmup);
+    }
+    lmb_str_add(out, "\n");
+}
+
+lmb_status cli_print_plan(const cli *c, const lmb_run *run)
+{
+    const lmb_run_facts f = lmb_run_describe(run);
+    lmb_str out = {0};
+    lmb_status st = LMB_OK;
+    if (c->quiet)
+        return LMB_OK;
+    add_network(&out, "student", f.student);
+    if (f.teacher != NULL)
+        add_network(&out, "teacher", f.teacher);
+    lmb_str_printf(&out, "data       %s, %lld images to train on, %lld to %s\n",
+        f.config->data, (long long)lmb_dataset_count(f.train),
+        (long long)lmb_dataset_count(f.test),
+        f.chosen_on_test ? "test" : "choose on (held out)");
+    add_schedule(&out, &f);
+    add_precision(&out, &f);
+    add_terms(&out, &f);
+    add_teacher_check(&out, &f);
+    if (f.n_terms > 0) {
+        lmb_str_add(&out, "pairs of taps (student <- teacher):\n");
+        LMB_GOTO(lmb_run_pairs_text(run, &out), st, done);
+    }
+    if (f.start_step > 0)
+        lmb_str_printf(
+            &out, "resumed    at step %lld\n", (long long)f.start_step);
+    LMB_GOTO(lmb_str_status(&out), st, done);
+    (void)fputs(out.text, stderr);
+done:
+    lmb_str_fini(&out);
+    return st;
+}
+
+/* --- after -----------------------------------------------------------------
+ */
+
+typedef struct gap {
+    int cls;
+    int64_t count;
+    double student, teacher; /* percent */
+} gap;
+
+static int by_gap(const void *a, const void *b)
+{
+    const gap *x = a, *y = b;
+    const double dx = x->student - x->teacher, dy = y->student - y->teacher;
+    if (dx != dy)
+        return dx < dy ? 1 : -1;
+    return x->cls - y->cls;
+}
+
+static lmb_status make_gaps(const lmb_run_result *r, gap **out, int *n)
+{
+    gap *gaps = NULL;
+    const int classes = r->student.classes < r->teacher.classes
+        ? r->student.classes
+        : r->teacher.classes;
+    LMB_TRY(LMB_NEW(gaps, classes));
+    *n = 0;
+    for (int i = 0; i < classes; i++) {
+        const double count = (double)r->student.class_count[i];
+        if (count <= 0 || r->teacher.class_count[i] <= 0)
+            continue;
+        gaps[(*n)++] = (gap){i, r->student.class_count[i],
+            100 * (double)r->student.class_correct[i] / count,
+            100 * (double)r->teacher.class_correct[i] /
+                (double)r->teacher.class_count[i]};
+    }
+    qsort(gaps, (size_t)*n, sizeof *gaps, by_gap);
+    *out = gaps;
+    return LMB_OK;
+}
+
+static void add_gap(lmb_str *out, const gap *g, const char *const *names)
+{
+    char number[24];
+    (void)snprintf(number, sizeof number, "class %d", g->cls);
+    lmb_str_printf(out, "  %-24s %8.1f %8.1f %+8.1f  (%lld images)\n",
+        names != NULL ? names[g->cls] : number, g->student, g->teacher,
+        g->student - g->teacher, (long long)g->count);
+}
+
+/* The classes with the largest gains and losses against the teacher. */
+static lmb_status add_classes(
+    lmb_str *out, const lmb_run_facts *f, const lmb_run_result *r)
+{
+    enum { SHOWN = 5 };
+    gap *gaps = NULL;
+    int n = 0;
+    if (r->teacher.count == 0)
+        return LMB_OK;
+    LMB_TRY(make_gaps(r, &gaps, &n));
+    const char *const *names = lmb_dataset_class_names(f->test);
+    lmb_str_printf(
+        out, "\nby class, percent right    student  teacher     gap\n");
+    for (int i = 0; i < n; i++) {
+        if (i == SHOWN && n > 2 * SHOWN)
+            lmb_str_add(out, "  ...\n");
+        if (i < SHOWN || i >= n - SHOWN)
+            add_gap(out, &gaps[i], names);
+    }
+    lmb_free(gaps);
+    return LMB_OK;
+}
+
+static void add_result_json(
+    lmb_str *out, const lmb_run_facts *f, const lmb_run_result *r)
+{
+    const double values[] = {r->last_top1, r->last_top5, r->best_top1,
+        r->best_top5, (double)r->best_epoch, r->images_per_second,
+        r->train_seconds};
+    static const char *const keys[] = {"top1", "top5", "best_top1", "best_top5",
+        "best_epoch", "images_per_second", "seconds"};
+    lmb_str_add(out, "{");
+    for (size_t i = 0; i < LMB_COUNT(values); i++) {
+        lmb_str_printf(out, "\"%s\": ", keys[i]);
+        lmb_str_json_number(out, values[i]);
+        lmb_str_add(out, ", ");
+    }
+    if (r->teacher.count > 0) {
+        lmb_str_add(out, "\"teacher_top1\": ");
+        lmb_str_json_number(out, r->teacher.top1);
+        lmb_str_add(out, ", ");
+    }
+    lmb_str_printf(out, "\"best_chosen_on_test\": %s, \"out\": ",
+        f->chosen_on_test ? "true" : "false");
+    lmb_str_json(out, f->config->out);
+    lmb_str_add(out, "}\n");
+}
+
+static lmb_status add_result(
+    lmb_str *out, const lmb_run_facts *f, const lmb_run_result *r)
+{
+    const double n = (double)(r->student.count > 0 ? r->student.count : 1);
+    const double p = r->last_top1 / 100;
+    lmb_str_printf(out, "\n              top-1    top-5\n");
+    lmb_str_printf(out, "last   %12.2f %8.2f   +- %.2f (binomial)\n",
+        r->last_top1, r->last_top5, 100 * sqrt(p * (1 - p) / n));
+    lmb_str_printf(out, "best   %12.2f %8.2f   epoch %lld\n", r->best_top1,
+        r->best_top5, (long long)r->best_epoch);
+    if (r->teacher.count > 0)
+        lmb_str_printf(
+            out, "teacher%12.2f %8.2f\n", r->teacher.top1, r->teacher.top5);
+    lmb_str_printf(out, "%.0f images/s\n", r->images_per_second);
+    if (f->chosen_on_test)
+        lmb_str_add(out,
+            "note: best was chosen on the test set (--val-split F holds a "
+            "part of the training set out for that)\n");
+    return add_classes(out, f, r);
+}
+
+lmb_status cli_print_result(
+    const cli *c, const lmb_run *run, const lmb_run_result *r)
+{
+    const lmb_run_facts f = lmb_run_describe(run);
+    lmb_str out = {0};
+    lmb_status st = LMB_OK;
+    if (c->json) {
+        add_result_json(&out, &f, r);
+        return cli_put_str(&out);
+    }
+    if (c->quiet)
+        return LMB_OK;
+    LMB_GOTO(add_result(&out, &f, r), st, done);
+    LMB_GOTO(lmb_str_status(&out), st, done);
+    (void)fputs(out.text, stderr);
+done:
+    lmb_str_fini(&out);
+    return st;
+}

@@ -1,0 +1,254 @@
+/* config.c: keys and their spellings; setting one key. */
+#include "train/config.h"
+#include "train/config_impl.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+lmb_status lmb_config_init(lmb_config *c)
+{
+    *c = (lmb_config){0};
+    return lmb_arena_new(&c->arena);
+}
+
+void lmb_config_fini(lmb_config *c)
+{
+    lmb_free(c->entries);
+    lmb_arena_free(c->arena);
+    *c = (lmb_config){0};
+}
+
+/* --- spellings -------------------------------------------------------------
+ */
+
+/* Keys that are not rows of the table of training options. */
+static const lmb_config_key keys[] = {
+    {"student", "model|DISTILLER.STUDENT"},
+    {"data.spec", "data|data.name"},
+    {"data.train_split", "train_split"},
+    {"data.test_split", "test_split|split"},
+    {"data.classes", "classes"},
+    {"methods", "method|DISTILLER.TYPE|method.name"},
+    {"teachers", "teacher|teacher.model|DISTILLER.TEACHER"},
+    {"teachers.0.weights", "teacher_weights|teacher.weights"},
+    {"teachers.0.mean", "teacher_mean|teacher.mean"},
+    {"teachers.0.std", "teacher_std|teacher.std"},
+    {"ce_weight", "train.ce_weight"},
+    {"init", NULL},
+    {"out", "work_dir|output_dir"},
+    {"stages", NULL},
+    {"train.decay_epochs", "decay_epochs|SOLVER.LR_DECAY_STAGES"},
+    {"train.eval_batch", "DATASET.TEST.BATCH_SIZE"},
+    {NULL, NULL},
+};
+
+const lmb_config_key *lmb__config_keys(void)
+{
+    return keys;
+}
+
+bool lmb__config_among(const char *list, const char *word)
+{
+    const size_t length = strlen(word);
+    while (list != NULL && *list != '\0') {
+        const size_t n = strcspn(list, "|");
+        size_t i = 0;
+        while (i < n && i < length &&
+            tolower((unsigned char)list[i]) == tolower((unsigned char)word[i]))
+            i++;
+        if (i == n && i == length)
+            return true;
+        list += n;
+        list += *list == '|';
+    }
+    return false;
+}
+
+/* Lower case, dashes as underscores; in the arena. */
+static char *tidy(lmb_arena *arena, const char *key)
+{
+    char *copy = lmb_arena_strdup(arena, key);
+    for (char *at = copy; at != NULL && *at != '\0'; at++)
+        *at = *at == '-' ? '_' : (char)tolower((unsigned char)*at);
+    return copy;
+}
+
+/* "teachers.N.FIELD", "methods.N.FIELD[...]": the field, or NULL. */
+static const char *field_of(const char *key, const char *list)
+{
+    const size_t n = strlen(list);
+    if (strncmp(key, list, n) != 0 || !isdigit((unsigned char)key[n]))
+        return NULL;
+    const char *at = key + n + strspn(key + n, "0123456789");
+    return *at == '.' ? at + 1 : NULL;
+}
+
+static bool is_list_key(const char *key)
+{
+    const char *field = field_of(key, "teachers.");
+    if (field != NULL)
+        return lmb__config_among("model|weights|input|mean|std", field);
+    field = field_of(key, "methods.");
+    return field != NULL &&
+        (lmb__config_among("name|weight|warmup|map|schedule", field) ||
+            strncmp(field, "options.", 8) == 0);
+}
+
+/* Keys whose first part is a method's name: options of that method. */
+static bool is_method_section(const char *key)
+{
+    char name[32];
+    const size_t n = strcspn(key, ".");
+    if (key[n] != '.' || n >= sizeof name)
+        return false;
+    memcpy(name, key, n);
+    name[n] = '\0';
+    return lmb_method_find(name) != NULL;
+}
+
+/* The one name of a key, in the arena; NULL if there is none such. */
+static const char *canonical(lmb_arena *arena, const char *key)
+{
+    const char *tidied = tidy(arena, key);
+    if (tidied == NULL)
+        return NULL;
+    for (const lmb_config_key *k = keys; k->name != NULL; k++)
+        if (lmb_str_equal_nocase(k->name, tidied) ||
+            lmb__config_among(k->aliases, tidied))
+            return k->name;
+    const bool of_train = strncmp(tidied, "train.", 6) == 0;
+    const lmb_opt *row =
+        lmb_opt_find(lmb_train_opts_table, tidied + (of_train ? 6 : 0));
+    if (row != NULL)
+        return lmb_arena_printf(arena, "train.%s", row->name);
+    if (strncmp(tidied, "method.", 7) == 0 || is_list_key(tidied) ||
+        is_method_section(tidied))
+        return tidied;
+    return NULL;
+}
+
+/* --- errors ----------------------------------------------------------------
+ */
+
+/* What an unknown key may have meant: canonical names and their tails. */
+static lmb_status unknown_key(const char *origin, const char *key)
+{
+    enum { MOST = 128 };
+    char text[MOST][48];
+    const char *names[MOST];
+    size_t n = 0;
+    for (const lmb_config_key *k = keys; k->name != NULL && n + 1 < MOST; k++)
+        names[n++] = k->name;
+    for (const lmb_opt *row = lmb_train_opts_table;
+         row->name != NULL && n + 2 < MOST; row++) {
+        names[n++] = row->name;
+        (void)snprintf(text[n], sizeof text[n], "train.%s", row->name);
+        names[n] = text[n];
+        n++;
+    }
+    const char *extra[] = {"model", "teacher", "teacher_weights", "data",
+        "method", "teacher.weights"};
+    for (size_t i = 0; i < LMB_COUNT(extra) && n < MOST; i++)
+        names[n++] = extra[i];
+    const char *near = lmb_str_nearest(key, names, n);
+    if (near != NULL)
+        return LMB_FAIL(LMB_EUSAGE, "%s: unknown key '%s'; did you mean '%s'?",
+            origin, key, near);
+    return LMB_FAIL(LMB_EUSAGE,
+        "%s: unknown key '%s'; `limbeck help config` lists them all", origin,
+        key);
+}
+
+lmb_status lmb__config_at(const char *origin, lmb_status st)
+{
+    if (st == LMB_OK || st == LMB_ENOMEM)
+        return st;
+    st = lmb__wrap(st, "%s", origin);
+    return st == LMB_EINVAL || st == LMB_ENOTFOUND || st == LMB_EUNSUPPORTED
+        ? LMB_EUSAGE
+        : st;
+}
+
+/* --- setting ---------------------------------------------------------------
+ */
+
+/* Drops `key` and everything below it. */
+void lmb__config_erase(lmb_config *c, const char *key)
+{
+    const size_t n = strlen(key);
+    size_t kept = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        const char *k = c->entries[i].key;
+        if (strncmp(k, key, n) == 0 && (k[n] == '\0' || k[n] == '.'))
+            continue;
+        c->entries[kept++] = c->entries[i];
+    }
+    c->count = kept;
+}
+
+/* Values of training options are checked where they are set. */
+static lmb_status check_value(
+    const char *key, const char *value, const char *origin)
+{
+    if (strcmp(key, "stages") == 0)
+        return LMB_FAIL(LMB_EUSAGE,
+            "%s: stages: detection stages are not built yet", origin);
+    if (strncmp(key, "train.", 6) != 0 ||
+        strcmp(key, "train.decay_epochs") == 0)
+        return LMB_OK;
+    lmb_train_opts scratch;
+    return lmb__config_at(origin,
+        lmb_opt_set(lmb_train_opts_table, &scratch, "train", key + 6, value));
+}
+
+static lmb_status put(
+    lmb_config *c, const char *key, const char *value, const char *origin)
+{
+    lmb_config_entry e = {lmb_arena_strdup(c->arena, key),
+        lmb_arena_strdup(c->arena, value), lmb_arena_strdup(c->arena, origin)};
+    if (e.key == NULL || e.value == NULL || e.origin == NULL)
+        return LMB_FAIL(LMB_ENOMEM, "out of memory: configuration");
+    LMB_TRY(LMB_GROW(c->entries, c->count, c->capacity));
+    c->entries[c->count++] = e;
+    return LMB_OK;
+}
+
+lmb_status lmb_config_set(
+    lmb_config *c, const char *key, const char *value, const char *origin)
+{
+    const char *name = canonical(c->arena, key);
+    if (name == NULL)
+        return unknown_key(origin, key);
+    LMB_TRY(check_value(name, value, origin));
+    /* A teacher's model says nothing about the weights given elsewhere. */
+    if (strcmp(name, "teachers") == 0 && strchr(value, ',') == NULL)
+        name = "teachers.0.model";
+    lmb__config_erase(c, name);
+    if (strcmp(name, "teachers.0.model") == 0)
+        lmb__config_erase(c, "teachers.0.name");
+    return put(c, name, value, origin);
+}
+
+lmb_status lmb_config_assign(
+    lmb_config *c, const char *assignment, const char *origin)
+{
+    const char *equals = strchr(assignment, '=');
+    if (equals == NULL || equals == assignment)
+        return LMB_FAIL(
+            LMB_EUSAGE, "%s '%s': it is KEY=VALUE", origin, assignment);
+    const char *from = lmb_arena_printf(c->arena, "%s %s", origin, assignment);
+    char *key = lmb_arena_strdup(c->arena, assignment);
+    if (key == NULL || from == NULL)
+        return LMB_FAIL(LMB_ENOMEM, "out of memory: configuration");
+    key[equals - assignment] = '\0';
+    return lmb_config_set(c, key, equals + 1, from);
+}
+
+const lmb_config_entry *lmb_config_find(const lmb_config *c, const char *key)
+{
+    for (size_t i = c != NULL ? c->count : 0; i > 0; i--)
+        if (strcmp(c->entries[i - 1].key, key) == 0)
+            return &c->entries[i - 1];
+    return NULL;
+}

@@ -1,0 +1,276 @@
+/* config_dump.c: a run's configuration as YAML that reads back to it. */
+#include "train/config_impl.h"
+
+#include "base/file.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct dump {
+    const lmb_run_config *run;
+    const lmb_config *origins;
+    lmb_str *out;
+} dump;
+
+/* A plain scalar where YAML reads it back as it is, else a quoted one. */
+static bool is_plain(const char *text)
+{
+    if (text[0] == '\0' || strchr(" -?:,[]{}#&*!|>'\"%@`~", text[0]) != NULL ||
+        lmb_str_equal_nocase(text, "null"))
+        return false;
+    for (const char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c < 0x20 || strchr("#,[]{}\"", *c) != NULL ||
+            (*c == ':' && (c[1] == ' ' || c[1] == '\0')))
+            return false;
+    return text[strlen(text) - 1] != ' ';
+}
+
+static void add_text(lmb_str *out, const char *text)
+{
+    if (is_plain(text))
+        lmb_str_add(out, text);
+    else
+        lmb_str_json(out, text); /* YAML reads JSON's strings */
+}
+
+/* "key: value  # origin", with the origin of canonical key `full`. */
+static void end_line(dump *d, size_t start, const char *full)
+{
+    if (d->origins != NULL) {
+        const lmb_config_entry *e = lmb_config_find(d->origins, full);
+        const size_t width = d->out->length - start;
+        lmb_str_printf(d->out, "%*s# %s", width < 34 ? (int)(34 - width) : 2,
+            "", e != NULL ? e->origin : "default");
+    }
+    lmb_str_add(d->out, "\n");
+}
+
+static void text_line(dump *d, const char *indent, const char *key,
+    const char *value, const char *full)
+{
+    if (value == NULL)
+        return;
+    const size_t start = d->out->length;
+    lmb_str_printf(d->out, "%s%s: ", indent, key);
+    add_text(d->out, value);
+    end_line(d, start, full);
+}
+
+static void number_line(dump *d, const char *indent, const char *key,
+    double value, const char *full)
+{
+    const size_t start = d->out->length;
+    lmb_str_printf(d->out, "%s%s: ", indent, key);
+    lmb_str_json_number(d->out, value);
+    end_line(d, start, full);
+}
+
+static void numbers_line(dump *d, const char *indent, const char *key,
+    const double *values, int n, const char *full)
+{
+    const size_t start = d->out->length;
+    lmb_str_printf(d->out, "%s%s: [", indent, key);
+    for (int i = 0; i < n; i++) {
+        lmb_str_add(d->out, i > 0 ? ", " : "");
+        lmb_str_json_number(d->out, values[i]);
+    }
+    lmb_str_add(d->out, "]");
+    end_line(d, start, full);
+}
+
+static void dump_teachers(dump *d)
+{
+    if (d->run->n_teachers == 0)
+        return;
+    lmb_str_add(d->out, "teachers:\n");
+    for (int i = 0; i < d->run->n_teachers; i++) {
+        const lmb_teacher_config *t = &d->run->teachers[i];
+        char key[64];
+        (void)snprintf(key, sizeof key, "teachers.%d.model", i);
+        text_line(d, "  - ", "model", t->model != NULL ? t->model : "", key);
+        (void)snprintf(key, sizeof key, "teachers.%d.weights", i);
+        text_line(d, "    ", "weights", t->weights, key);
+        if (!t->has_norm)
+            continue;
+        (void)snprintf(key, sizeof key, "teachers.%d.mean", i);
+        numbers_line(d, "    ", "mean", t->mean, 3, key);
+        (void)snprintf(key, sizeof key, "teachers.%d.std", i);
+        numbers_line(d, "    ", "std", t->std, 3, key);
+    }
+}
+
+static void dump_data(dump *d)
+{
+    const lmb_run_config *run = d->run;
+    lmb_str_add(d->out, "data:\n");
+    text_line(d, "  ", "spec", run->data != NULL ? run->data : "", "data.spec");
+    text_line(d, "  ", "train_split", run->train_split, "data.train_split");
+    text_line(d, "  ", "test_split", run->test_split, "data.test_split");
+    if (run->classes > 0)
+        number_line(d, "  ", "classes", (double)run->classes, "data.classes");
+}
+
+/* The origin of an option of method i, whichever way it was spelt. */
+static void option_origin(dump *d, size_t start, int i, const lmb_opt *row)
+{
+    const lmb_method_config *m = &d->run->methods[i];
+    const char *key = "";
+    for (size_t k = d->origins != NULL ? d->origins->count : 0; k > 0; k--) {
+        const char *name = d->origins->entries[k - 1].key;
+        const char *tail = strrchr(name, '.');
+        char prefix[32];
+        (void)snprintf(prefix, sizeof prefix, "%s.", m->name);
+        const bool ours = strncmp(name, "method.", 7) == 0 ||
+            strncmp(name, prefix, strlen(prefix)) == 0 ||
+            strncmp(name, "methods.", 8) == 0;
+        if (!ours || tail == NULL)
+            continue;
+        if (lmb_str_equal_nocase(tail + 1, row->name) ||
+            lmb__config_among(row->aliases, tail + 1) ||
+            lmb__config_among(row->aliases, name)) {
+            key = name;
+            break;
+        }
+    }
+    end_line(d, start, key);
+}
+
+static lmb_status dump_options(dump *d, int i)
+{
+    const lmb_method_config *m = &d->run->methods[i];
+    const lmb_method *method = lmb_method_find(m->name);
+    void *state = NULL;
+    if (method == NULL)
+        return LMB_FAIL(LMB_EINVAL, "methods: '%s' is not known", m->name);
+    LMB_TRY(lmb_method_new(method, m->n_options, m->key, m->value, &state));
+    const lmb_opt *row = method->opts;
+    if (row != NULL && row->name != NULL)
+        lmb_str_add(d->out, "    options:\n");
+    for (; row != NULL && row->name != NULL; row++) {
+        const size_t start = d->out->length;
+        lmb_str_printf(d->out, "      %s: ", row->name);
+        lmb_opt_print(row, state, d->out);
+        option_origin(d, start, i, row);
+    }
+    lmb_method_free(method, state);
+    return LMB_OK;
+}
+
+static lmb_status dump_methods(dump *d)
+{
+    lmb_str_add(d->out, d->run->n_methods > 0 ? "methods:\n" : "");
+    for (int i = 0; i < d->run->n_methods; i++) {
+        const lmb_method_config *m = &d->run->methods[i];
+        const lmb_method *row = lmb_method_find(m->name);
+        text_line(d, "  - ", "name", m->name, "methods");
+        const double weight = isnan(m->weight) && row ? row->weight : m->weight;
+        const double warmup = isnan(m->warmup) && row ? row->warmup : m->warmup;
+        number_line(d, "    ", "weight", weight, "method.weight");
+        number_line(d, "    ", "warmup", warmup, "method.warmup");
+        if (m->n_map > 0)
+            lmb_str_add(d->out, "    map:\n");
+        for (int k = 0; k < m->n_map; k++)
+            lmb_str_printf(d->out, "      - \"%s\"\n", m->map[k]);
+        LMB_TRY(dump_options(d, i));
+    }
+    return LMB_OK;
+}
+
+static void dump_train(dump *d)
+{
+    const lmb_run_config *run = d->run;
+    lmb_str_add(d->out, "train:\n");
+    for (const lmb_opt *row = lmb_train_opts_table; row->name != NULL; row++) {
+        char key[64];
+        const size_t start = d->out->length;
+        (void)snprintf(key, sizeof key, "train.%s", row->name);
+        lmb_str_printf(d->out, "  %s: ", row->name);
+        lmb_opt_print(row, &run->train, d->out);
+        end_line(d, start, key);
+    }
+    if (run->n_decays >= 0)
+        numbers_line(d, "  ", "decay_epochs", run->decay_epochs, run->n_decays,
+            "train.decay_epochs");
+}
+
+lmb_status lmb_config_dump(
+    const lmb_run_config *run, const lmb_config *origins, lmb_str *out)
+{
+    dump d = {run, origins, out};
+    text_line(&d, "", "student", run->student, "student");
+    dump_teachers(&d);
+    dump_data(&d);
+    LMB_TRY(dump_methods(&d));
+    if (!isnan(run->ce_weight))
+        number_line(&d, "", "ce_weight", run->ce_weight, "ce_weight");
+    dump_train(&d);
+    text_line(&d, "", "init", run->init, "init");
+    text_line(&d, "", "out", run->out, "out");
+    return lmb_str_status(out);
+}
+
+lmb_status lmb_config_save(
+    const lmb_run_config *run, const lmb_config *origins, const char *dir)
+{
+    lmb_str text = {0}, path = {0};
+    lmb_status st = LMB_OK;
+    lmb_str_printf(&text,
+        "# limbeck %s: the run's configuration, and where "
+        "each value came from\n",
+        LMB_VERSION);
+    lmb_str_printf(&path, "%s/config.yaml", dir);
+    LMB_GOTO(lmb_config_dump(run, origins, &text), st, done);
+    LMB_GOTO(lmb_str_status(&path), st, done);
+    LMB_GOTO(lmb_file_write(path.text, text.text, text.length), st, done);
+done:
+    lmb_str_fini(&text);
+    lmb_str_fini(&path);
+    return st;
+}
+
+/* --- is it the same run? ---------------------------------------------------
+ */
+
+/* Lines whose value may differ when a run goes on. */
+static bool is_free(const char *line)
+{
+    static const char *const names[] = {"loader_threads", "save_every",
+        "save_minutes", "log_every", "max_steps", "teacher_check",
+        "eval_batch"};
+    line += strspn(line, " ");
+    for (size_t i = 0; i < LMB_COUNT(names); i++) {
+        const size_t n = strlen(names[i]);
+        if (strncmp(line, names[i], n) == 0 && line[n] == ':')
+            return true;
+    }
+    return strncmp(line, "out:", 4) == 0;
+}
+
+static lmb_status compare_lines(const char *a, const char *b)
+{
+    while (*a != '\0' || *b != '\0') {
+        const size_t na = strcspn(a, "\n"), nb = strcspn(b, "\n");
+        if ((na != nb || strncmp(a, b, na) != 0) && !(is_free(a) && is_free(b)))
+            return LMB_FAIL(LMB_EUSAGE,
+                "the run to resume has '%.*s', not '%.*s': leave it out, or "
+                "start a new run",
+                (int)na, a + strspn(a, " -"), (int)nb, b + strspn(b, " -"));
+        a += na + (a[na] == '\n');
+        b += nb + (b[nb] == '\n');
+    }
+    return LMB_OK;
+}
+
+lmb_status lmb_config_same_run(const lmb_run_config *a, const lmb_run_config *b)
+{
+    lmb_str x = {0}, y = {0};
+    lmb_status st = LMB_OK;
+    LMB_GOTO(lmb_config_dump(a, NULL, &x), st, done);
+    LMB_GOTO(lmb_config_dump(b, NULL, &y), st, done);
+    LMB_GOTO(compare_lines(x.text, y.text), st, done);
+done:
+    lmb_str_fini(&x);
+    lmb_str_fini(&y);
+    return st;
+}

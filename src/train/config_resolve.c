@@ -1,0 +1,411 @@
+/* config_resolve.c: from keys and texts to the typed configuration of a run.
+ *
+ * Lists first (which methods, which teachers), then every other key; options
+ * of methods last, because `method.KEY` asks how many methods run. */
+#include "train/config_impl.h"
+
+#include "model/model.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static lmb_status no_memory(void)
+{
+    return LMB_FAIL(LMB_ENOMEM, "out of memory: configuration");
+}
+
+static lmb_status copy_text(
+    lmb_run_config *run, const char *text, const char **out)
+{
+    *out = lmb_arena_strdup(run->arena, text);
+    return *out != NULL ? LMB_OK : no_memory();
+}
+
+static lmb_status copy_or_null(
+    lmb_run_config *run, const char *text, const char **out)
+{
+    *out = NULL;
+    return text[0] != '\0' ? copy_text(run, text, out) : LMB_OK;
+}
+
+/* --- lists in one value: "a, b", "[1, 2]" ----------------------------------
+ */
+
+/* The next item of *at, trimmed, in the arena; NULL at the end. */
+static const char *next_item(lmb_arena *arena, const char **at)
+{
+    *at += strspn(*at, " ,[]");
+    const size_t length = strcspn(*at, ",]");
+    if (length == 0)
+        return NULL;
+    char *item = lmb_arena_copy(arena, *at, length + 1);
+    if (item == NULL)
+        return NULL;
+    size_t end = length;
+    while (end > 0 && isspace((unsigned char)item[end - 1]))
+        end--;
+    item[end] = '\0';
+    *at += length;
+    return item;
+}
+
+static lmb_status parse_number(
+    const lmb_config_entry *e, const char *text, double *out)
+{
+    if (!lmb_parse_f64(text, out) || !isfinite(*out))
+        return LMB_FAIL(LMB_EUSAGE, "%s: %s: '%s' is not a number", e->origin,
+            e->key, text);
+    return LMB_OK;
+}
+
+/* At most `most` numbers. */
+static lmb_status parse_numbers(lmb_run_config *run, const lmb_config_entry *e,
+    double *out, int most, int *count)
+{
+    const char *at = e->value;
+    int n = 0;
+    for (const char *item; (item = next_item(run->arena, &at)) != NULL;) {
+        if (n == most)
+            return LMB_FAIL(LMB_EUSAGE, "%s: %s: more than %d numbers",
+                e->origin, e->key, most);
+        LMB_TRY(parse_number(e, item, &out[n++]));
+    }
+    *count = n;
+    return LMB_OK;
+}
+
+/* --- teachers and methods --------------------------------------------------
+ */
+
+/* The index in "methods.3.name", and what comes after it; -1 if `key` does not
+ * belong to `list` ("methods."). */
+static int list_index(const char *key, const char *list, const char **field)
+{
+    const size_t n = strlen(list);
+    if (strncmp(key, list, n) != 0 || !isdigit((unsigned char)key[n]))
+        return -1;
+    const long index = strtol(key + n, NULL, 10);
+    *field = strchr(key + n, '.') + 1;
+    return index < 1000 ? (int)index : 1000;
+}
+
+static lmb_status add_method(
+    lmb_run_config *run, const lmb_config_entry *e, const char *name)
+{
+    const lmb_method *m = NULL;
+    LMB_TRY(lmb__config_at(e->origin, lmb_method_get(name, &m)));
+    for (int i = 0; i < run->n_methods; i++)
+        if (strcmp(run->methods[i].name, m->name) == 0)
+            return LMB_FAIL(LMB_EUSAGE, "%s: methods: %s is there twice",
+                e->origin, m->name);
+    if (run->n_methods == LMB_MAX_METHODS)
+        return LMB_FAIL(LMB_EUSAGE, "%s: methods: more than %d", e->origin,
+            LMB_MAX_METHODS);
+    run->methods[run->n_methods++] =
+        (lmb_method_config){.name = m->name, .weight = NAN, .warmup = NAN};
+    return LMB_OK;
+}
+
+static lmb_status find_methods(const lmb_config *c, lmb_run_config *run)
+{
+    const lmb_config_entry *e = lmb_config_find(c, "methods");
+    const char *at = e != NULL ? e->value : "";
+    for (const char *item; (item = next_item(run->arena, &at)) != NULL;)
+        if (!lmb_str_equal_nocase(item, "none"))
+            LMB_TRY(add_method(run, e, item));
+    for (size_t i = 0; i < c->count; i++) {
+        const char *field;
+        const int index = list_index(c->entries[i].key, "methods.", &field);
+        if (index >= 0 && strcmp(field, "name") == 0) {
+            if (index != run->n_methods)
+                return LMB_FAIL(LMB_EUSAGE,
+                    "%s: methods: item %d has no name before it",
+                    c->entries[i].origin, run->n_methods + 1);
+            LMB_TRY(add_method(run, &c->entries[i], c->entries[i].value));
+        }
+    }
+    return LMB_OK;
+}
+
+/* Teachers by name, from "a, b". */
+static lmb_status find_teachers(const lmb_config *c, lmb_run_config *run)
+{
+    const lmb_config_entry *e = lmb_config_find(c, "teachers");
+    const char *at = e != NULL ? e->value : "";
+    for (const char *item; (item = next_item(run->arena, &at)) != NULL;) {
+        if (run->n_teachers == LMB_MAX_TEACHERS)
+            return LMB_FAIL(LMB_EUSAGE, "%s: teachers: more than %d", e->origin,
+                LMB_MAX_TEACHERS);
+        run->teachers[run->n_teachers++].model = item;
+    }
+    return LMB_OK;
+}
+
+static lmb_status set_norm(lmb_run_config *run, const lmb_config_entry *e,
+    lmb_teacher_config *t, const char *field)
+{
+    int n = 0;
+    const bool mean = strcmp(field, "mean") == 0;
+    LMB_TRY(parse_numbers(run, e, mean ? t->mean : t->std, 3, &n));
+    if (n != 3)
+        return LMB_FAIL(LMB_EUSAGE, "%s: %s: '%s' is not three numbers",
+            e->origin, e->key, e->value);
+    for (int i = 0; i < 3 && !mean; i++)
+        if (t->std[i] <= 0)
+            return LMB_FAIL(LMB_EUSAGE, "%s: %s: %g is not above 0", e->origin,
+                e->key, t->std[i]);
+    t->has_norm = true;
+    return LMB_OK;
+}
+
+static lmb_status set_teacher(lmb_run_config *run, const lmb_config_entry *e,
+    int index, const char *field)
+{
+    if (index >= LMB_MAX_TEACHERS)
+        return LMB_FAIL(LMB_EUSAGE, "%s: teachers: more than %d", e->origin,
+            LMB_MAX_TEACHERS);
+    lmb_teacher_config *t = &run->teachers[index];
+    if (run->n_teachers <= index)
+        run->n_teachers = index + 1;
+    if (strcmp(field, "model") == 0)
+        return copy_or_null(run, e->value, &t->model);
+    if (strcmp(field, "weights") == 0)
+        return copy_or_null(run, e->value, &t->weights);
+    if (strcmp(field, "input") == 0)
+        return LMB_FAIL(LMB_EUSAGE,
+            "%s: %s: a teacher with an input size of its own is not built yet",
+            e->origin, e->key);
+    return set_norm(run, e, t, field);
+}
+
+/* --- options of methods ----------------------------------------------------
+ */
+
+/* A weight or warm-up: a number of at least 0. */
+static lmb_status set_amount(const lmb_config_entry *e, double *out)
+{
+    LMB_TRY(parse_number(e, e->value, out));
+    if (*out < 0)
+        return LMB_FAIL(LMB_EUSAGE, "%s: %s: %s is less than 0", e->origin,
+            e->key, e->value);
+    return LMB_OK;
+}
+
+static lmb_status set_map(
+    lmb_run_config *run, const lmb_config_entry *e, lmb_method_config *m)
+{
+    const char *at = e->value;
+    m->n_map = 0;
+    for (const char *item; (item = next_item(run->arena, &at)) != NULL;) {
+        lmb_pairing pair;
+        LMB_TRY(lmb__config_at(
+            e->origin, lmb_pairing_parse(run->arena, item, &pair)));
+        if (m->n_map == LMB_MAX_PAIRS)
+            return LMB_FAIL(LMB_EUSAGE, "%s: %s: more than %d pairs", e->origin,
+                e->key, LMB_MAX_PAIRS);
+        m->map[m->n_map++] = item;
+    }
+    return LMB_OK;
+}
+
+static lmb_status set_option(lmb_run_config *run, const lmb_config_entry *e,
+    lmb_method_config *m, const lmb_method *method, const char *key)
+{
+    const lmb_opt *row = lmb_opt_find(method->opts, key);
+    char *scratch = NULL;
+    LMB_TRY(LMB_NEW(scratch, method->state_size));
+    const lmb_status st =
+        lmb_opt_set(method->opts, scratch, m->name, key, e->value);
+    lmb_free(scratch);
+    if (st != LMB_OK)
+        return lmb__config_at(e->origin, st);
+    int at = 0;
+    while (at < m->n_options && !lmb_str_equal_nocase(m->key[at], row->name))
+        at++;
+    if (at == LMB_MAX_OPTIONS)
+        return LMB_FAIL(LMB_EUSAGE, "%s: %s: more than %d options", e->origin,
+            m->name, LMB_MAX_OPTIONS);
+    m->key[at] = row->name;
+    LMB_TRY(copy_text(run, e->value, &m->value[at]));
+    m->n_options += at == m->n_options;
+    return LMB_OK;
+}
+
+/* `key` is what follows the method in "method.KEY"; `full` the spelling of an
+ * mdistiller file, "KD.LOSS.CE_WEIGHT". */
+static lmb_status set_method_key(lmb_run_config *run, const lmb_config_entry *e,
+    lmb_method_config *m, const char *key, const char *full)
+{
+    const lmb_method *method = lmb_method_find(m->name);
+    if (strcmp(key, "weight") == 0 ||
+        lmb__config_among(method->weight_keys, full))
+        return set_amount(e, &m->weight);
+    if (strcmp(key, "warmup") == 0 ||
+        lmb__config_among(method->warmup_keys, full))
+        return set_amount(e, &m->warmup);
+    if (strcmp(key, "ce_weight") == 0 ||
+        lmb__config_among(method->ce_weight_keys, full))
+        return set_amount(e, &run->ce_weight);
+    if (strcmp(key, "map") == 0)
+        return set_map(run, e, m);
+    if (lmb__config_among(method->ignored_keys, full))
+        return LMB_OK;
+    if (strncmp(key, "options.", 8) == 0)
+        key += 8;
+    const bool alias = lmb_opt_find(method->opts, full) != NULL;
+    return set_option(run, e, m, method, alias ? full : key);
+}
+
+static lmb_method_config *running(lmb_run_config *run, const char *name)
+{
+    for (int i = 0; i < run->n_methods; i++)
+        if (lmb_str_equal_nocase(run->methods[i].name, name))
+            return &run->methods[i];
+    return NULL;
+}
+
+/* "alpha" of one method, "pcd.alpha" of several. */
+static lmb_status set_by_name(
+    lmb_run_config *run, const lmb_config_entry *e, const char *key)
+{
+    const size_t n = strcspn(key, ".");
+    const char *name = lmb_arena_printf(run->arena, "%.*s", (int)n, key);
+    if (name == NULL)
+        return no_memory();
+    lmb_method_config *m = running(run, name);
+    if (key[n] == '.' && m != NULL)
+        return set_method_key(run, e, m, key + n + 1, key);
+    if (run->n_methods == 1)
+        return set_method_key(run, e, &run->methods[0], key, key);
+    return LMB_FAIL(LMB_EUSAGE, "%s: %s: %s", e->origin, e->key,
+        run->n_methods == 0 ? "no method runs (--method NAME)"
+                            : "several methods run; write method.NAME.KEY");
+}
+
+/* "kd.temperature": an option of a method that runs; mdistiller's files may
+ * hold sections of others, which they do not use either. */
+static lmb_status set_section(lmb_run_config *run, const lmb_config_entry *e)
+{
+    const size_t n = strcspn(e->key, ".");
+    const char *name = lmb_arena_printf(run->arena, "%.*s", (int)n, e->key);
+    if (name == NULL)
+        return no_memory();
+    lmb_method_config *m = running(run, name);
+    if (m != NULL)
+        return set_method_key(run, e, m, e->key + n + 1, e->key);
+    if (strncmp(e->origin, "--", 2) != 0)
+        return LMB_OK;
+    return LMB_FAIL(LMB_EUSAGE, "%s: %s: %s is not among the methods",
+        e->origin, e->key, name);
+}
+
+/* --- all other keys --------------------------------------------------------
+ */
+
+static lmb_status set_classes(lmb_run_config *run, const lmb_config_entry *e)
+{
+    if (!lmb_parse_i64(e->value, &run->classes) || run->classes < 0 ||
+        run->classes > 1000000)
+        return LMB_FAIL(LMB_EUSAGE, "%s: %s: '%s' is not a number of classes",
+            e->origin, e->key, e->value);
+    return LMB_OK;
+}
+
+static lmb_status set_decays(lmb_run_config *run, const lmb_config_entry *e)
+{
+    double *d = run->decay_epochs;
+    LMB_TRY(parse_numbers(run, e, d, LMB_MAX_DECAYS, &run->n_decays));
+    for (int i = 0; i < run->n_decays; i++)
+        if (d[i] < 0 || (i > 0 && d[i] < d[i - 1]))
+            return LMB_FAIL(LMB_EUSAGE, "%s: %s: '%s' does not rise from 0",
+                e->origin, e->key, e->value);
+    return LMB_OK;
+}
+
+static lmb_status set_student(lmb_run_config *run, const lmb_config_entry *e)
+{
+    const lmb_model *m = NULL;
+    LMB_TRY(lmb__config_at(e->origin, lmb_model_get(e->value, &m)));
+    run->student = m->name;
+    return LMB_OK;
+}
+
+static lmb_status set_key(lmb_run_config *run, const lmb_config_entry *e)
+{
+    const char *key = e->key;
+    const char *field;
+    if (strcmp(key, "student") == 0)
+        return set_student(run, e);
+    if (strcmp(key, "data.spec") == 0)
+        return copy_or_null(run, e->value, &run->data);
+    if (strcmp(key, "data.train_split") == 0)
+        return copy_or_null(run, e->value, &run->train_split);
+    if (strcmp(key, "data.test_split") == 0)
+        return copy_or_null(run, e->value, &run->test_split);
+    if (strcmp(key, "data.classes") == 0)
+        return set_classes(run, e);
+    if (strcmp(key, "init") == 0)
+        return copy_or_null(run, e->value, &run->init);
+    if (strcmp(key, "out") == 0)
+        return copy_or_null(run, e->value, &run->out);
+    if (strcmp(key, "ce_weight") == 0)
+        return set_amount(e, &run->ce_weight);
+    if (strcmp(key, "train.decay_epochs") == 0)
+        return set_decays(run, e);
+    if (strncmp(key, "train.", 6) == 0)
+        return lmb__config_at(e->origin,
+            lmb_opt_set(
+                lmb_train_opts_table, &run->train, "train", key + 6, e->value));
+    const int index = list_index(key, "teachers.", &field);
+    return index >= 0 ? set_teacher(run, e, index, field) : LMB_OK;
+}
+
+static lmb_status set_option_key(lmb_run_config *run, const lmb_config_entry *e)
+{
+    const char *key = e->key;
+    const char *field;
+    if (strncmp(key, "method.", 7) == 0)
+        return set_by_name(run, e, key + 7);
+    const int index = list_index(key, "methods.", &field);
+    if (index >= run->n_methods)
+        return LMB_FAIL(LMB_EUSAGE, "%s: methods: item %d has no name",
+            e->origin, index + 1);
+    if (index >= 0)
+        return strcmp(field, "name") == 0
+            ? LMB_OK
+            : set_method_key(run, e, &run->methods[index], field, field);
+    const char *dot = strchr(key, '.');
+    if (dot == NULL || strncmp(key, "train.", 6) == 0 ||
+        strncmp(key, "data.", 5) == 0 || strncmp(key, "teachers.", 9) == 0)
+        return LMB_OK;
+    return set_section(run, e);
+}
+
+/* Every option together: what single keys cannot show (phase_groups). */
+static lmb_status check_methods(const lmb_run_config *run)
+{
+    for (int i = 0; i < run->n_methods; i++) {
+        const lmb_method_config *m = &run->methods[i];
+        const lmb_method *method = lmb_method_find(m->name);
+        void *state = NULL;
+        const lmb_status st =
+            lmb_method_new(method, m->n_options, m->key, m->value, &state);
+        lmb_method_free(method, state);
+        LMB_TRY(lmb__config_at("method", st));
+    }
+    return LMB_OK;
+}
+
+lmb_status lmb_config_resolve(const lmb_config *c, lmb_run_config *run)
+{
+    LMB_TRY(find_methods(c, run));
+    LMB_TRY(find_teachers(c, run));
+    for (size_t i = 0; i < c->count; i++)
+        LMB_TRY(set_key(run, &c->entries[i]));
+    for (size_t i = 0; i < c->count; i++)
+        LMB_TRY(set_option_key(run, &c->entries[i]));
+    return check_methods(run);
+}

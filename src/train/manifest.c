@@ -1,0 +1,153 @@
+/* manifest.c: manifest.json: what a run's numbers depend on.
+ *
+ * Build, libraries, CPU level, threads, hashes of data and teacher, and one
+ * entry under "sessions" for each time the run was started or resumed. */
+#include "train/build_info.h"
+#include "train/runlog.h"
+
+#include "base/file.h"
+#include "io/digest.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void set_text(json_t *to, const char *key, const char *text)
+{
+    (void)json_object_set_new(
+        to, key, text != NULL ? json_string(text) : json_null());
+}
+
+static void set_int(json_t *to, const char *key, int64_t value)
+{
+    (void)json_object_set_new(to, key, json_integer(value));
+}
+
+static void set_real(json_t *to, const char *key, double value)
+{
+    (void)json_object_set_new(
+        to, key, isfinite(value) ? json_real(value) : json_null());
+}
+
+static json_t *build_json(void)
+{
+    json_t *o = json_object();
+    lmb_build_info info;
+    lmb_build_info_get(&info);
+    set_text(o, "version", info.version);
+    set_text(o, "compiler", info.compiler);
+    set_text(o, "dnn", info.dnn);
+    set_text(o, "cpu_level", info.cpu_level);
+    return o;
+}
+
+static json_t *data_json(const lmb_run_facts *f)
+{
+    char hash[17];
+    json_t *o = json_object();
+    set_text(o, "spec", f->config->data);
+    set_int(o, "train_images", lmb_dataset_count(f->train));
+    (void)snprintf(hash, sizeof hash, "%016llx",
+        (unsigned long long)lmb_dataset_hash(f->train));
+    set_text(o, "train_xxh64", hash);
+    set_int(o, "choice_images", lmb_dataset_count(f->test));
+    (void)snprintf(hash, sizeof hash, "%016llx",
+        (unsigned long long)lmb_dataset_hash(f->test));
+    set_text(o, "choice_xxh64", hash);
+    (void)json_object_set_new(
+        o, "best_chosen_on_test", json_boolean(f->chosen_on_test));
+    return o;
+}
+
+static lmb_status set_file(json_t *to, const char *key, const char *path)
+{
+    char digest[LMB_DIGEST_TEXT];
+    json_t *o = json_object();
+    set_text(o, "file", path);
+    (void)json_object_set_new(to, key, o);
+    LMB_TRY(lmb_digest_file(path, LMB_SHA256, digest));
+    set_text(o, "sha256", digest);
+    return LMB_OK;
+}
+
+static lmb_status set_networks(json_t *to, const lmb_run_facts *f)
+{
+    set_text(to, "student", f->student->model->name);
+    set_int(to, "student_parameters", lmb_params_trainable(f->student->params));
+    if (f->config->init != NULL)
+        LMB_TRY(set_file(to, "init", f->config->init));
+    if (f->teacher == NULL)
+        return LMB_OK;
+    set_text(to, "teacher", f->teacher->model->name);
+    LMB_TRY(set_file(to, "teacher_weights", f->config->teachers[0].weights));
+    set_real(to, "teacher_top1", f->teacher_top1);
+    set_int(to, "teacher_checked", f->teacher_checked);
+    return LMB_OK;
+}
+
+static json_t *session_json(const lmb_run_facts *f, const char *command)
+{
+    char date[32] = "";
+    struct tm parts;
+    const time_t now = time(NULL);
+    json_t *o = json_object();
+    if (gmtime_r(&now, &parts) != NULL)
+        (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    set_text(o, "date", date);
+    set_int(o, "start_step", f->start_step);
+    set_text(o, "command", command);
+    (void)json_object_set_new(o, "build", build_json());
+    set_int(o, "threads", f->threads);
+    set_text(o, "precision", f->bf16 ? "bf16" : "f32");
+    return o;
+}
+
+/* The sessions of the manifest that is there, with the new one. */
+static json_t *all_sessions(const char *path, bool resumed, json_t *session)
+{
+    json_error_t error;
+    json_t *before = resumed ? json_load_file(path, 0, &error) : NULL;
+    json_t *list = json_object_get(before, "sessions");
+    list = json_is_array(list) ? json_incref(list) : json_array();
+    json_decref(before);
+    (void)json_array_append_new(list, session);
+    return list;
+}
+
+static lmb_status write_manifest(
+    const char *path, const lmb_run_facts *f, const char *command)
+{
+    json_t *o = json_object();
+    char *text = NULL;
+    lmb_status st = LMB_OK;
+    (void)json_object_set_new(o, "data", data_json(f));
+    LMB_GOTO(set_networks(o, f), st, done);
+    set_int(o, "seed", f->config->train.seed);
+    (void)json_object_set_new(o, "sessions",
+        all_sessions(path, f->start_step > 0, session_json(f, command)));
+    text = json_dumps(o, JSON_INDENT(2));
+    if (text == NULL)
+        LMB_GOTO(LMB_FAIL(LMB_ENOMEM, "%s: out of memory", path), st, done);
+    LMB_GOTO(lmb_file_write(path, text, strlen(text)), st, done);
+done:
+    free(text); /* jansson's */
+    json_decref(o);
+    return st;
+}
+
+lmb_status lmb_manifest_write(
+    const char *dir, const lmb_run *run, const char *command)
+{
+    const lmb_run_facts f = lmb_run_describe(run);
+    lmb_str path = {0};
+    lmb_status st = LMB_OK;
+    lmb_str_printf(&path, "%s/" LMB_RUN_MANIFEST, dir);
+    LMB_GOTO(lmb_str_status(&path), st, done);
+    LMB_GOTO(write_manifest(path.text, &f, command), st, done);
+done:
+    lmb_str_fini(&path);
+    return st;
+}

@@ -63,6 +63,11 @@ lmb_module(optim base tensor)
 lmb_module(metric base tensor)
 lmb_module(data base tensor io ZLIB::ZLIB LibLZMA::LibLZMA JPEG::JPEG PNG::PNG)
 include(cmake/backend.cmake)
+if(LMB_SANITIZE) # at -O3 the sanitizers take minutes over a kernel
+  foreach(level ${LMB_CPU_LEVELS})
+    target_compile_options(lmb_cpu_${level} PRIVATE -O1)
+  endforeach()
+endif()
 lmb_module(plan base tensor graph op backend_cpu)
 lmb_module(train base tensor io graph op nn model distill optim data metric plan)
 

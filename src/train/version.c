@@ -1,0 +1,7 @@
+/* version.c: the library's version. */
+#include "limbeck.h"
+
+const char *lmb_version(void)
+{
+    return LMB_VERSION;
+}

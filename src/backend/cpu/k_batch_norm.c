@@ -20,6 +20,8 @@ enum {
     UNIT_ROWS = 256, /* longest chain of f32 additions */
     UNIT_ELEMENTS = 16384,
     PIVOT_ROWS = 16,
+    STREAM_FROM = 12 << 20, /* bytes of an output that goes past the caches */
+    TEAM_FITS = 16 << 20, /* bytes of a few blocks in the shared cache */
     BLOCK_FITS = 640 * 1024, /* bytes of one channel block in the L2 cache */
 };
 
@@ -76,6 +78,13 @@ static unit unit_at(const dims *d, int64_t group, int64_t b)
     return (unit){i, k_min(d->images, i + d->image_group), r,
         k_min(d->rows, r + d->part_rows), b, group};
 }
+/* Unit k of n blocks from b on, in the order of memory: images, blocks, rows.
+ */
+static unit unit_linear(const dims *d, int64_t b, int64_t n, int64_t k)
+{
+    const int64_t part = k % d->row_parts, rest = k / d->row_parts;
+    return unit_at(d, rest / n * d->row_parts + part, b + rest % n);
+}
 /* Index of the first element of row r of image i. */
 K_INLINE int64_t row_at(const dims *d, int64_t i, int64_t b, int64_t r)
 {
@@ -93,8 +102,8 @@ typedef struct work {
     float *dgamma, *dbeta; /* backward */
     float *a, *b, *c; /* constants of the second pass */
     float *sums; /* [groups][2][channels] */
+    uint16_t *bits; /* backward: y > 0, one word for VL lanes */
     double eps;
-    bool relu;
 } work;
 
 static size_t work_floats(const dims *d)
@@ -114,79 +123,85 @@ static float *sums_at(const work *w, const unit *u, int64_t channel)
     return w->sums + u->group * 2 * w->d.channels + channel;
 }
 
-/* --- pass 1: sums -----------------------------------------------------------
- */
+/* What a pass does, known when it is compiled. */
+enum {
+    HALF = 1, /* bf16 */
+    BACKWARD = 2,
+    MASK = 4, /* backward: g = 0 where y <= 0 */
+    RESIDUAL = 8, /* forward: add one; backward: give one (g itself) */
+    BITS = 16, /* backward: pass 1 keeps the mask as bits for pass 2 */
+    RELU = 32, /* forward */
+    TWO = 64, /* backward: two gradients come in */
+    STREAM = 128, /* the output goes past the caches */
+    WHOLE = BITS | STREAM, /* only with whole vectors everywhere */
+};
 
-/* The two terms of one vector: forward d, d^2 with d = x - pivot; backward g,
- * g (x - mean). */
-typedef struct pair {
-    vf s, q;
-} pair;
+/* --- pass 1: sums --------------------------------------------------------- */
 
-K_INLINE pair forward_terms(
-    const work *w, int64_t at, int64_t m, vf pivot, bool half)
+K_INLINE vf gradient(const work *w, int64_t at, int64_t m, int kind)
 {
-    const vf d = v_load_n(w->x, at, m, half) - pivot;
-    return (pair){d, d};
-}
-K_INLINE vf masked_gradient(
-    const work *w, int64_t at, int64_t m, bool half, bool mask)
-{
+    const bool half = (kind & HALF) != 0;
     vf g = v_load_n(w->dy, at, m, half);
-    if (w->dy2 != NULL)
+    if ((kind & TWO) != 0)
         g += v_load_n(w->dy2, at, m, half);
-    if (mask) {
-        const vf y = v_load_n(w->y, at, m, half);
-        g = v_pick(y > (vf){0}, g, (vf){0});
-    }
     return g;
 }
-/* In bf16 the second pass reads back what was rounded here. */
-K_INLINE pair backward_terms(const work *w, int64_t at, int64_t m, vf pivot,
-    bool half, bool mask, bool res)
+/* With BITS: `at` is a multiple of VL and m is VL. */
+K_INLINE vf masked_gradient(const work *w, int64_t at, int64_t m, int kind)
 {
-    const vf g = masked_gradient(w, at, m, half, mask);
-    if (res)
-        v_store_n(w->res, at, m, half, g);
-    return (pair){g, v_load_n(w->x, at, m, half) - pivot};
+    const vf g = gradient(w, at, m, kind);
+    if ((kind & MASK) == 0)
+        return g;
+    const uint16_t keep = v_positive(v_load_n(w->y, at, m, (kind & HALF) != 0));
+    if ((kind & BITS) != 0)
+        w->bits[(uint64_t)at / VL] = keep;
+    return v_keep(g, keep);
 }
 
-/* Kind of a pass: bit 0 bf16, bit 1 backward, bit 2 mask, bit 3 residual. */
-enum { HALF = 1, BACKWARD = 2, MASK = 4, RESIDUAL = 8 };
+/* The sums gather s and s t: forward s = t = x - pivot; backward s = g and
+ * t = x - mean. */
+typedef struct pair {
+    vf s, t;
+} pair;
 
 K_INLINE pair terms(const work *w, int64_t at, int64_t m, vf pivot, int kind)
 {
-    if ((kind & BACKWARD) != 0)
-        return backward_terms(w, at, m, pivot, (kind & HALF) != 0,
-            (kind & MASK) != 0, (kind & RESIDUAL) != 0);
-    return forward_terms(w, at, m, pivot, (kind & HALF) != 0);
+    const bool half = (kind & HALF) != 0;
+    const vf d = v_load_n(w->x, at, m, half) - pivot;
+    if ((kind & BACKWARD) == 0)
+        return (pair){d, d};
+    const vf g = masked_gradient(w, at, m, kind);
+    if ((kind & RESIDUAL) != 0)
+        v_store_n(w->res, at, m, half, g);
+    return (pair){g, d};
 }
 
 /* Sums of channels j .. j + lanes of a unit: W vectors side by side, U rows at
  * a time in chains of their own; m < VL lanes only with W == 1. */
-K_INLINE void sum_columns(const work *w, const unit *u, int64_t j, int64_t m,
-    int kind, const int W, const int U)
+K_INLINE void sum_columns(const work *shared, const unit *shared_u, int64_t j,
+    int64_t m, int kind, const int W, const int U)
 {
-    const dims *d = &w->d;
-    const int64_t channel = u->b * d->block + j;
+    const work own = *shared, *w = &own; /* stores cannot change copies */
+    const unit own_u = *shared_u, *u = &own_u;
+    const int64_t block = w->d.block, channel = u->b * block + j;
     vf s[4] = {{0}, {0}, {0}, {0}}, q[4] = {{0}, {0}, {0}, {0}}, pivot[4];
     for (int k = 0; k < W; k++)
         pivot[k] = v_load_n(w->pivot, channel + k * VL, m, false);
     for (int64_t i = u->i0; i < u->i1; i++) {
-        int64_t at = row_at(d, i, u->b, u->r0) + j;
+        int64_t at = row_at(&w->d, i, u->b, u->r0) + j;
         int64_t r = u->r0;
-        for (; r + U <= u->r1; r += U, at += U * d->block)
+        for (; r + U <= u->r1; r += U, at += U * block)
             for (int k = 0; k < W * U; k++) {
-                const int64_t here = at + k / W * d->block + k % W * VL;
+                const int64_t here = at + k / W * block + k % W * VL;
                 const pair t = terms(w, here, m, pivot[k % W], kind);
                 s[k] += t.s;
-                q[k] = v_fma(t.s, t.q, q[k]);
+                q[k] = v_fma(t.s, t.t, q[k]);
             }
-        for (; r < u->r1; r++, at += d->block)
+        for (; r < u->r1; r++, at += block)
             for (int k = 0; k < W; k++) {
                 const pair t = terms(w, at + k * VL, m, pivot[k], kind);
                 s[k] += t.s;
-                q[k] = v_fma(t.s, t.q, q[k]);
+                q[k] = v_fma(t.s, t.t, q[k]);
             }
     }
     float *sum = sums_at(w, u, channel);
@@ -196,7 +211,7 @@ K_INLINE void sum_columns(const work *w, const unit *u, int64_t j, int64_t m,
             q[k] += q[k + n * W];
         }
         v_store_n(sum, k * VL, m, false, s[k]);
-        v_store_n(sum, d->channels + k * VL, m, false, q[k]);
+        v_store_n(sum, w->d.channels + k * VL, m, false, q[k]);
     }
 }
 
@@ -212,14 +227,14 @@ K_INLINE void sum_plane(const work *w, const unit *u, int kind)
         for (; r + VL <= u->r1; r += VL) {
             const pair t = terms(w, at + r, VL, pivot, kind);
             s += t.s;
-            q = v_fma(t.s, t.q, q);
+            q = v_fma(t.s, t.t, q);
         }
         if (r < u->r1) { /* lanes beyond the end count nothing */
             const int64_t m = u->r1 - r;
             const pair t = terms(w, at + r, m, pivot, kind);
             const vf ts = v_first(m, t.s, (vf){0});
             s += ts;
-            q = v_fma(ts, v_first(m, t.q, (vf){0}), q);
+            q = v_fma(ts, v_first(m, t.t, (vf){0}), q);
         }
     }
     float *sum = sums_at(w, u, u->b);
@@ -229,7 +244,7 @@ K_INLINE void sum_plane(const work *w, const unit *u, int kind)
 
 K_INLINE void sum_unit(const work *w, const unit *u, int kind)
 {
-    if (w->d.planar) {
+    if ((kind & WHOLE) == 0 && w->d.planar) {
         sum_plane(w, u, kind);
         return;
     }
@@ -237,70 +252,53 @@ K_INLINE void sum_unit(const work *w, const unit *u, int kind)
     int64_t j = 0;
     for (; j + 4 * VL <= n; j += 4 * VL)
         sum_columns(w, u, j, VL, kind, 4, 1);
-    for (; j + 2 * VL <= n; j += 2 * VL)
-        sum_columns(w, u, j, VL, kind, 2, 2);
     for (; j + VL <= n; j += VL)
         sum_columns(w, u, j, VL, kind, 1, 4);
-    if (j < n)
+    if ((kind & WHOLE) == 0 && j < n)
         sum_columns(w, u, j, n - j, kind, 1, 4);
 }
 
-typedef void unit_fn(const work *w, const unit *u);
-#define K_SUM(name, kind) \
-    static void name(const work *w, const unit *u) \
-    { \
-        sum_unit(w, u, (kind)); \
-    }
-K_SUM(sum_f32, 0)
-K_SUM(sum_bf16, HALF)
-K_SUM(sum_bwd_f32, BACKWARD)
-K_SUM(sum_bwd_bf16, BACKWARD | HALF)
-K_SUM(sum_bwd_mask_f32, BACKWARD | MASK)
-K_SUM(sum_bwd_mask_bf16, BACKWARD | MASK | HALF)
-K_SUM(sum_bwd_res_f32, BACKWARD | RESIDUAL)
-K_SUM(sum_bwd_res_bf16, BACKWARD | RESIDUAL | HALF)
-K_SUM(sum_bwd_mask_res_f32, BACKWARD | MASK | RESIDUAL)
-K_SUM(sum_bwd_mask_res_bf16, BACKWARD | MASK | RESIDUAL | HALF)
-
-/* --- pass 2: output ----------------------------------------------------------
- */
+/* --- pass 2: output ------------------------------------------------------- */
 
 /* y = a (x - pivot) + b [+ residual] [relu] */
-K_INLINE void forward_out(
-    const work *w, int64_t at, int64_t m, vf pivot, vf a, vf b, bool half)
+K_INLINE vf forward_out(
+    const work *w, int64_t at, int64_t m, vf d, vf a, vf b, int kind)
 {
-    vf y = v_fma(v_load_n(w->x, at, m, half) - pivot, a, b);
-    if (w->res != NULL)
-        y += v_load_n(w->res, at, m, half);
-    if (w->relu)
-        y = v_relu(y);
-    v_store_n(w->out, at, m, half, y);
+    vf y = v_fma(d, a, b);
+    if ((kind & RESIDUAL) != 0)
+        y += v_load_n(w->res, at, m, (kind & HALF) != 0);
+    return (kind & RELU) != 0 ? v_relu(y) : y;
 }
-/* dx = a g + b (x - mean) + c; g was stored if there is a residual. */
-K_INLINE void backward_out(
-    const work *w, int64_t at, int64_t m, vf mean, vf a, vf b, vf c, int kind)
+/* The gradient as pass 1 has seen it. */
+K_INLINE vf gradient_again(const work *w, int64_t at, int64_t m, int kind)
 {
-    const bool half = (kind & HALF) != 0;
-    const vf g = (kind & RESIDUAL) != 0
-        ? v_load_n(w->res, at, m, half)
-        : masked_gradient(w, at, m, half, (kind & MASK) != 0);
-    const vf d = v_load_n(w->x, at, m, half) - mean;
-    v_store_n(w->out, at, m, half, v_fma(a, g, v_fma(b, d, c)));
+    if ((kind & RESIDUAL) != 0)
+        return v_load_n(w->res, at, m, (kind & HALF) != 0);
+    if ((kind & BITS) != 0)
+        return v_keep(gradient(w, at, m, kind), w->bits[(uint64_t)at / VL]);
+    return masked_gradient(w, at, m, kind);
 }
+/* Backward: dx = a g + b (x - mean) + c. */
 K_INLINE void out_one(
     const work *w, int64_t at, int64_t m, vf pivot, vf a, vf b, vf c, int kind)
 {
-    if ((kind & BACKWARD) != 0)
-        backward_out(w, at, m, pivot, a, b, c, kind);
+    const bool half = (kind & HALF) != 0;
+    const vf d = v_load_n(w->x, at, m, half) - pivot;
+    const vf y = (kind & BACKWARD) == 0
+        ? forward_out(w, at, m, d, a, b, kind)
+        : v_fma(a, gradient_again(w, at, m, kind), v_fma(b, d, c));
+    if ((kind & STREAM) != 0)
+        v_stream(w->out, at, half, y);
     else
-        forward_out(w, at, m, pivot, a, b, (kind & HALF) != 0);
+        v_store_n(w->out, at, m, half, y);
 }
 
-K_INLINE void out_columns(
-    const work *w, const unit *u, int64_t j, int64_t m, int kind, const int W)
+K_INLINE void out_columns(const work *shared, const unit *shared_u, int64_t j,
+    int64_t m, int kind, const int W)
 {
-    const dims *d = &w->d;
-    const int64_t channel = u->b * d->block + j;
+    const work own = *shared, *w = &own;
+    const unit own_u = *shared_u, *u = &own_u;
+    const int64_t block = w->d.block, channel = u->b * block + j;
     vf pivot[4], a[4], b[4], c[4];
     for (int k = 0; k < W; k++) {
         pivot[k] = v_load_n(w->pivot, channel + k * VL, m, false);
@@ -309,91 +307,179 @@ K_INLINE void out_columns(
         c[k] = v_load_n(w->c, channel + k * VL, m, false);
     }
     for (int64_t i = u->i0; i < u->i1; i++) {
-        int64_t at = row_at(d, i, u->b, u->r0) + j;
-        for (int64_t r = u->r0; r < u->r1; r++, at += d->block)
+        int64_t at = row_at(&w->d, i, u->b, u->r0) + j;
+        for (int64_t r = u->r0; r < u->r1; r++, at += block)
             for (int k = 0; k < W; k++)
                 out_one(w, at + k * VL, m, pivot[k], a[k], b[k], c[k], kind);
     }
 }
 
+K_INLINE void out_plane(const work *shared, const unit *u, int kind)
+{
+    const work own = *shared, *w = &own;
+    const vf pivot = v_set(w->pivot[u->b]), a = v_set(w->a[u->b]);
+    const vf b = v_set(w->b[u->b]), c = v_set(w->c[u->b]);
+    for (int64_t i = u->i0; i < u->i1; i++) {
+        const int64_t at = row_at(&w->d, i, u->b, 0);
+        for (int64_t r = u->r0; r < u->r1; r += VL)
+            out_one(w, at + r, k_min(VL, u->r1 - r), pivot, a, b, c, kind);
+    }
+}
+
 K_INLINE void out_unit(const work *w, const unit *u, int kind)
 {
-    const dims *d = &w->d;
-    if (d->planar) {
-        const vf pivot = v_set(w->pivot[u->b]), a = v_set(w->a[u->b]);
-        const vf b = v_set(w->b[u->b]), c = v_set(w->c[u->b]);
-        for (int64_t i = u->i0; i < u->i1; i++) {
-            const int64_t at = row_at(d, i, u->b, 0);
-            for (int64_t r = u->r0; r < u->r1; r += VL)
-                out_one(w, at + r, k_min(VL, u->r1 - r), pivot, a, b, c, kind);
-        }
+    const int64_t n = w->d.block;
+    if ((kind & WHOLE) == 0 && w->d.planar) {
+        out_plane(w, u, kind);
         return;
     }
     int64_t j = 0;
-    for (; j + 4 * VL <= d->block; j += 4 * VL)
+    for (; j + 4 * VL <= n; j += 4 * VL)
         out_columns(w, u, j, VL, kind, 4);
-    for (; j + 2 * VL <= d->block; j += 2 * VL)
-        out_columns(w, u, j, VL, kind, 2);
-    for (; j + VL <= d->block; j += VL)
+    for (; j + VL <= n; j += VL)
         out_columns(w, u, j, VL, kind, 1);
-    if (j < d->block)
-        out_columns(w, u, j, d->block - j, kind, 1);
+    if ((kind & WHOLE) == 0 && j < n)
+        out_columns(w, u, j, n - j, kind, 1);
 }
-#define K_OUT(name, kind) \
-    static void name(const work *w, const unit *u) \
+
+/* --- the passes that exist ------------------------------------------------ */
+
+typedef void unit_fn(const work *w, const unit *u);
+/* name_f32, name_bf16, and a row of both. */
+#define K_PASS(name, body, kind) \
+    static void name##_f32(const work *w, const unit *u) \
     { \
-        out_unit(w, u, (kind)); \
+        body(w, u, (kind)); \
+    } \
+    static void name##_bf16(const work *w, const unit *u) \
+    { \
+        body(w, u, (kind) | HALF); \
     }
-K_OUT(out_f32, 0)
-K_OUT(out_bf16, HALF)
-K_OUT(out_bwd_f32, BACKWARD)
-K_OUT(out_bwd_bf16, BACKWARD | HALF)
-K_OUT(out_bwd_mask_f32, BACKWARD | MASK)
-K_OUT(out_bwd_mask_bf16, BACKWARD | MASK | HALF)
-K_OUT(out_bwd_res_f32, BACKWARD | RESIDUAL)
-K_OUT(out_bwd_res_bf16, BACKWARD | RESIDUAL | HALF)
+#define K_ROW(name) \
+    { \
+        name##_f32, name##_bf16 \
+    }
+
+K_PASS(sum_forward, sum_unit, 0)
+K_PASS(sum_g, sum_unit, BACKWARD)
+K_PASS(sum_mask, sum_unit, BACKWARD | MASK)
+K_PASS(sum_bits, sum_unit, BACKWARD | MASK | BITS)
+K_PASS(sum_res, sum_unit, BACKWARD | RESIDUAL)
+K_PASS(sum_mask_res, sum_unit, BACKWARD | MASK | RESIDUAL)
+K_PASS(sum2_g, sum_unit, BACKWARD | TWO)
+K_PASS(sum2_mask, sum_unit, BACKWARD | MASK | TWO)
+K_PASS(sum2_bits, sum_unit, BACKWARD | MASK | BITS | TWO)
+K_PASS(sum2_res, sum_unit, BACKWARD | RESIDUAL | TWO)
+K_PASS(sum2_mask_res, sum_unit, BACKWARD | MASK | RESIDUAL | TWO)
+K_PASS(out_plain, out_unit, 0)
+K_PASS(out_relu, out_unit, RELU)
+K_PASS(out_add, out_unit, RESIDUAL)
+K_PASS(out_add_relu, out_unit, RESIDUAL | RELU)
+K_PASS(out_g, out_unit, BACKWARD)
+K_PASS(out_mask, out_unit, BACKWARD | MASK)
+K_PASS(out_bits, out_unit, BACKWARD | MASK | BITS)
+K_PASS(out_res, out_unit, BACKWARD | RESIDUAL)
+K_PASS(out2_g, out_unit, BACKWARD | TWO)
+K_PASS(out2_mask, out_unit, BACKWARD | MASK | TWO)
+K_PASS(out2_bits, out_unit, BACKWARD | MASK | BITS | TWO)
+K_PASS(outs_plain, out_unit, STREAM)
+K_PASS(outs_relu, out_unit, STREAM | RELU)
+K_PASS(outs_add, out_unit, STREAM | RESIDUAL)
+K_PASS(outs_add_relu, out_unit, STREAM | RESIDUAL | RELU)
+K_PASS(outs_g, out_unit, STREAM | BACKWARD)
+K_PASS(outs_bits, out_unit, STREAM | BACKWARD | MASK | BITS)
+K_PASS(outs_res, out_unit, STREAM | BACKWARD | RESIDUAL)
+K_PASS(outs2_g, out_unit, STREAM | BACKWARD | TWO)
+K_PASS(outs2_bits, out_unit, STREAM | BACKWARD | MASK | BITS | TWO)
+
+/* [stream][relu][residual][bf16] */
+static unit_fn *const outs_forward[2][2][2][2] = {
+    {{K_ROW(out_plain), K_ROW(out_add)},
+        {K_ROW(out_relu), K_ROW(out_add_relu)}},
+    {{K_ROW(outs_plain), K_ROW(outs_add)},
+        {K_ROW(outs_relu), K_ROW(outs_add_relu)}},
+};
+/* [dy2 given][no mask, mask, bits][residual][bf16] */
+static unit_fn *const sums_backward[2][3][2][2] = {
+    {{K_ROW(sum_g), K_ROW(sum_res)}, {K_ROW(sum_mask), K_ROW(sum_mask_res)},
+        {K_ROW(sum_bits), K_ROW(sum_mask_res)}},
+    {{K_ROW(sum2_g), K_ROW(sum2_res)}, {K_ROW(sum2_mask), K_ROW(sum2_mask_res)},
+        {K_ROW(sum2_bits), K_ROW(sum2_mask_res)}},
+};
+/* [stream][dy2 given][no mask, mask, bits][residual][bf16]; a mask that is
+ * not kept as bits does not come with streaming. */
+static unit_fn *const outs_backward[2][2][3][2][2] = {
+    {{{K_ROW(out_g), K_ROW(out_res)}, {K_ROW(out_mask), K_ROW(out_res)},
+         {K_ROW(out_bits), K_ROW(out_res)}},
+        {{K_ROW(out2_g), K_ROW(out_res)}, {K_ROW(out2_mask), K_ROW(out_res)},
+            {K_ROW(out2_bits), K_ROW(out_res)}}},
+    {{{K_ROW(outs_g), K_ROW(outs_res)}, {{NULL}},
+         {K_ROW(outs_bits), K_ROW(outs_res)}},
+        {{K_ROW(outs2_g), K_ROW(outs_res)}, {{NULL}},
+            {K_ROW(outs2_bits), K_ROW(outs_res)}}},
+};
 
 /* --- between the passes: constants per channel
  * -------------------------------- */
 
-static void sums_total(const work *w, int64_t c, double *s, double *q)
+enum { TILE = 16 };
+
+/* Sums of m <= TILE channels from c on. */
+static void sums_total(
+    const work *w, int64_t c, int64_t m, double s[TILE], double q[TILE])
 {
+    const int64_t n = w->d.channels;
     const float *sum = w->sums + c;
-    *s = *q = 0;
-    for (int64_t g = 0; g < w->d.groups; g++) {
-        *s += (double)sum[0];
-        *q += (double)sum[w->d.channels];
-        sum += 2 * w->d.channels;
+    memset(s, 0, TILE * sizeof *s);
+    memset(q, 0, TILE * sizeof *q);
+    for (int64_t g = 0; g < w->d.groups; g++, sum += 2 * n)
+        if (m == TILE) {
+            for (int i = 0; i < TILE; i++) {
+                s[i] += (double)sum[i];
+                q[i] += (double)sum[n + i];
+            }
+        } else {
+            for (int64_t i = 0; i < m; i++) {
+                s[i] += (double)sum[i];
+                q[i] += (double)sum[n + i];
+            }
+        }
+}
+
+static void finish_forward(const work *w, int64_t c0, int64_t m)
+{
+    const double n = (double)w->d.count;
+    double s[TILE], q[TILE];
+    sums_total(w, c0, m, s, q);
+    for (int64_t i = 0; i < m; i++) {
+        const int64_t c = c0 + i;
+        const double shift = s[i] / n; /* mean - pivot */
+        const double var = q[i] / n - shift * shift;
+        const double positive = var < 0 ? 0 : var; /* NaN stays */
+        const double scale = (double)w->gamma[c] / sqrt(positive + w->eps);
+        w->mean[c] = (float)((double)w->pivot[c] + shift);
+        w->var[c] = (float)positive;
+        w->a[c] = (float)scale;
+        w->b[c] = (float)((double)w->beta[c] - shift * scale);
+        w->c[c] = 0;
     }
 }
 
-static void finish_forward(const work *w, int64_t c)
+static void finish_backward(const work *w, int64_t c0, int64_t m)
 {
     const double n = (double)w->d.count;
-    double s, q;
-    sums_total(w, c, &s, &q);
-    const double shift = s / n; /* mean - pivot */
-    const double var = fmax(q / n - shift * shift, 0.0);
-    const double scale = (double)w->gamma[c] / sqrt(var + w->eps);
-    w->mean[c] = (float)((double)w->pivot[c] + shift);
-    w->var[c] = q == q ? (float)var : NAN;
-    w->a[c] = (float)scale;
-    w->b[c] = (float)((double)w->beta[c] - shift * scale);
-    w->c[c] = 0;
-}
-
-static void finish_backward(const work *w, int64_t c)
-{
-    const double n = (double)w->d.count;
-    const double inv = 1.0 / sqrt((double)w->var[c] + w->eps);
-    const double a = (double)w->gamma[c] * inv;
-    double s, q;
-    sums_total(w, c, &s, &q);
-    w->dbeta[c] = (float)s;
-    w->dgamma[c] = (float)(q * inv);
-    w->a[c] = (float)a;
-    w->b[c] = (float)(-a * inv * inv * q / n);
-    w->c[c] = (float)(-a * s / n);
+    double s[TILE], q[TILE];
+    sums_total(w, c0, m, s, q);
+    for (int64_t i = 0; i < m; i++) {
+        const int64_t c = c0 + i;
+        const double inv = 1.0 / sqrt((double)w->var[c] + w->eps);
+        const double a = (double)w->gamma[c] * inv;
+        w->dbeta[c] = (float)s[i];
+        w->dgamma[c] = (float)(q[i] * inv);
+        w->a[c] = (float)a;
+        w->b[c] = (float)(-a * inv * inv * q[i] / n);
+        w->c[c] = (float)(-a * s[i] / n);
+    }
 }
 
 /* --- driver
@@ -401,8 +487,17 @@ static void finish_backward(const work *w, int64_t c)
 
 typedef struct passes {
     unit_fn *sum, *out;
-    void (*finish)(const work *w, int64_t channel);
+    void (*finish)(const work *w, int64_t channel, int64_t n);
+    bool stream;
+    int operands; /* of x's size, for what a cache holds */
 } passes;
+
+static void finish_channels(
+    const work *w, const passes *p, int64_t lo, int64_t hi)
+{
+    for (int64_t c = lo; c < hi; c += TILE)
+        p->finish(w, c, k_min(TILE, hi - c));
+}
 
 /* Both passes on one block, by one thread. */
 static void block_run(const work *w, const passes *p, int64_t b)
@@ -412,33 +507,45 @@ static void block_run(const work *w, const passes *p, int64_t b)
         const unit u = unit_at(d, g, b);
         p->sum(w, &u);
     }
-    for (int64_t c = b * d->block; c < (b + 1) * d->block; c++)
-        p->finish(w, c);
+    finish_channels(w, p, b * d->block, (b + 1) * d->block);
     for (int64_t g = d->groups - 1; g >= 0; g--) {
         const unit u = unit_at(d, g, b);
         p->out(w, &u);
     }
+    if (p->stream)
+        k_stream_end();
 }
 
-/* All threads, a barrier between the passes. */
-static void team_run(const work *w, const passes *p)
+/* All threads on n blocks from b on, a barrier between the passes. */
+static void team_blocks(const work *w, const passes *p, int64_t b, int64_t n)
 {
     const dims *d = &w->d;
-    const int64_t units = d->groups * d->blocks;
-    const int64_t t = k_thread(), n = k_threads();
-    const int64_t lo = units * t / n, hi = units * (t + 1) / n;
+    const int64_t t = k_thread(), all = k_threads();
+    const int64_t units = d->groups * n, channels = n * d->block;
+    const int64_t lo = units * t / all, hi = units * (t + 1) / all;
     for (int64_t k = lo; k < hi; k++) {
-        const unit u = unit_at(d, k / d->blocks, k % d->blocks);
+        const unit u = unit_linear(d, b, n, k);
         p->sum(w, &u);
     }
     K_PRAGMA(omp barrier)
-    for (int64_t c = d->channels * t / n; c < d->channels * (t + 1) / n; c++)
-        p->finish(w, c);
+    finish_channels(w, p, b * d->block + channels * t / all,
+        b * d->block + channels * (t + 1) / all);
     K_PRAGMA(omp barrier)
     for (int64_t k = hi - 1; k >= lo; k--) {
-        const unit u = unit_at(d, k / d->blocks, k % d->blocks);
+        const unit u = unit_linear(d, b, n, k);
         p->out(w, &u);
     }
+}
+/* As many blocks at a time as the shared cache holds. */
+static void team_run(const work *w, const passes *p)
+{
+    const dims *d = &w->d;
+    const int64_t bytes = d->count * d->block * (d->half ? 2 : 4);
+    const int64_t n = k_max(1, TEAM_FITS / (p->operands * bytes));
+    for (int64_t b = 0; b < d->blocks; b += n)
+        team_blocks(w, p, b, k_min(n, d->blocks - b));
+    if (p->stream)
+        k_stream_end();
 }
 
 static bool blocks_by_thread(const dims *d)
@@ -462,21 +569,39 @@ static void passes_run(const work *w, const passes *p)
     team_run(w, p);
 }
 
+/* Outputs that no cache will hold until they are read go past it: that saves
+ * reading the old lines. Lines must be written whole, one after another. */
+static bool streams(const dims *d, const void *out)
+{
+    const bool lines =
+        d->half ? d->block == 16 || d->block % 64 == 0 : d->block % 16 == 0;
+    const int64_t bytes = d->count * d->channels * (d->half ? 2 : 4);
+    return VL == 16 && lines && !d->planar && (uintptr_t)out % 64 == 0 &&
+        bytes >= STREAM_FROM;
+}
+
 /* Near the mean of each channel: the mean of a few rows all over x. */
 static void pivot_of(const dims *d, const void *x, float *pivot)
 {
     const int64_t rows = d->images * d->rows;
     const int64_t step = k_max(1, rows / PIVOT_ROWS);
     const int64_t used = k_min(PIVOT_ROWS, rows);
-    for (int64_t c = 0; c < d->channels; c++) {
-        float s = 0;
-        for (int64_t k = 0; k < used; k++) {
-            const int64_t i = k * step / d->rows, r = k * step % d->rows;
-            const int64_t at = row_at(d, i, c / d->block, r) + c % d->block;
-            s += k_load(x, at, d->half);
+    memset(pivot, 0, (size_t)d->channels * sizeof *pivot);
+    for (int64_t k = 0; k < used; k++) {
+        const int64_t i = k * step / d->rows, r = k * step % d->rows;
+        for (int64_t b = 0; b < d->blocks; b++) {
+            const int64_t at = row_at(d, i, b, r);
+            float *sum = pivot + b * d->block;
+            for (int64_t j = 0; j < d->block; j += VL) {
+                const int64_t m = k_min(VL, d->block - j);
+                const vf v = v_load_n(x, at + j, m, d->half);
+                v_store_n(sum, j, m, false, v_load_n(sum, j, m, false) + v);
+            }
         }
-        s /= (float)used;
-        pivot[c] = isfinite(s) ? s : 0;
+    }
+    for (int64_t c = 0; c < d->channels; c++) {
+        const float mean = pivot[c] / (float)used;
+        pivot[c] = isfinite(mean) ? mean : 0;
     }
 }
 
@@ -489,70 +614,70 @@ static size_t scratch_train(const lmb_call *c)
 static void run_train(const lmb_call *c)
 {
     const lmb_batch_norm_attr *attr = c->attr;
-    const lmb_buf *x = &c->in[0];
-    work w = {.d = dims_of(x), .x = x->data, .out = c->out[0].data};
-    float *const scratch = c->scratch;
+    work w = {.d = dims_of(&c->in[0])};
+    if (w.d.count == 0 || w.d.channels == 0)
+        return;
+    w.x = c->in[0].data;
     w.gamma = c->in[1].data;
     w.beta = c->in[2].data;
     w.res = c->n_in > 3 ? c->in[3].data : NULL;
+    w.out = c->out[0].data;
     w.mean = c->out[1].data;
     w.var = c->out[2].data;
     w.eps = attr->eps;
-    w.relu = attr->relu;
-    work_scratch(&w, scratch);
-    if (w.d.count == 0 || w.d.channels == 0)
-        return;
-    float *const pivot = scratch + 3 * w.d.channels;
+    work_scratch(&w, c->scratch);
+    float *const pivot = (float *)c->scratch + 3 * w.d.channels;
     pivot_of(&w.d, w.x, pivot);
     w.pivot = pivot;
-    const passes p = w.d.half ? (passes){sum_bf16, out_bf16, finish_forward}
-                              : (passes){sum_f32, out_f32, finish_forward};
+    const bool stream = streams(&w.d, w.out);
+    const passes p = {w.d.half ? sum_forward_bf16 : sum_forward_f32,
+        outs_forward[stream][attr->relu][w.res != NULL][w.d.half],
+        finish_forward, stream, 2};
     passes_run(&w, &p);
 }
 
+/* The mask is kept as bits if every vector is whole. */
+static bool bits_fit(const dims *d)
+{
+    return !d->planar && d->block % VL == 0;
+}
 static size_t scratch_bwd(const lmb_call *c)
 {
+    const lmb_batch_norm_bwd_attr *attr = c->attr;
     const dims d = dims_of(&c->in[2]);
-    return work_floats(&d) * sizeof(float);
-}
-
-static passes passes_bwd(bool mask, bool res, bool half)
-{
-    static const passes table[] = {
-        {sum_bwd_f32, out_bwd_f32, finish_backward},
-        {sum_bwd_bf16, out_bwd_bf16, finish_backward},
-        {sum_bwd_mask_f32, out_bwd_mask_f32, finish_backward},
-        {sum_bwd_mask_bf16, out_bwd_mask_bf16, finish_backward},
-        {sum_bwd_res_f32, out_bwd_res_f32, finish_backward},
-        {sum_bwd_res_bf16, out_bwd_res_bf16, finish_backward},
-        {sum_bwd_mask_res_f32, out_bwd_res_f32, finish_backward},
-        {sum_bwd_mask_res_bf16, out_bwd_res_bf16, finish_backward},
-    };
-    return table[(res ? 4 : 0) + (mask ? 2 : 0) + (half ? 1 : 0)];
+    const bool bits = attr->relu && !attr->with_residual && bits_fit(&d);
+    const size_t words = bits ? (size_t)(d.count * d.channels / VL) : 0;
+    return work_floats(&d) * sizeof(float) + words * sizeof(uint16_t);
 }
 
 static void run_bwd(const lmb_call *c)
 {
     const lmb_batch_norm_bwd_attr *attr = c->attr;
-    const lmb_buf *x = &c->in[2];
-    work w = {.d = dims_of(x),
-        .x = x->data,
-        .dy = c->in[0].data,
-        .dy2 = c->in[1].data,
-        .out = c->out[0].data};
+    work w = {.d = dims_of(&c->in[2])};
+    if (w.d.count == 0 || w.d.channels == 0)
+        return;
+    w.dy = c->in[0].data;
+    w.dy2 = c->in[1].data;
+    w.x = c->in[2].data;
     w.gamma = c->in[3].data;
     w.mean = c->in[4].data;
-    w.var = c->in[5].data;
     w.pivot = w.mean;
+    w.var = c->in[5].data;
     w.y = attr->relu && c->n_in > 6 ? c->in[6].data : NULL;
+    w.out = c->out[0].data;
     w.dgamma = c->out[1].data;
     w.dbeta = c->out[2].data;
     w.res = attr->with_residual ? c->out[3].data : NULL;
     w.eps = attr->eps;
     work_scratch(&w, c->scratch);
-    const passes p = passes_bwd(w.y != NULL, w.res != NULL, w.d.half);
-    if (w.d.count > 0 && w.d.channels > 0)
-        passes_run(&w, &p);
+    w.bits = (uint16_t *)c->scratch + 2 * work_floats(&w.d);
+    const int mask = w.y == NULL ? 0 : bits_fit(&w.d) ? 2 : 1;
+    const int two = w.dy2 != NULL, res = w.res != NULL, half = w.d.half;
+    const bool stream = streams(&w.d, w.out);
+    const passes p = {sums_backward[two][mask][res][half],
+        outs_backward[stream][two][mask][res][half], finish_backward, stream,
+        4};
+    passes_run(&w, &p);
 }
 
 /* --- inference and running statistics
@@ -566,10 +691,8 @@ static size_t scratch_infer(const lmb_call *c)
 static void run_infer(const lmb_call *c)
 {
     const lmb_batch_norm_attr *attr = c->attr;
-    work w = {.d = dims_of(&c->in[0]),
-        .x = c->in[0].data,
-        .out = c->out[0].data,
-        .relu = attr->relu};
+    work w = {
+        .d = dims_of(&c->in[0]), .x = c->in[0].data, .out = c->out[0].data};
     const float *gamma = c->in[1].data, *var = c->in[4].data;
     w.b = c->in[2].data;
     w.pivot = c->in[3].data;
@@ -579,13 +702,13 @@ static void run_infer(const lmb_call *c)
         w.a[i] = (float)((double)gamma[i] / sqrt((double)var[i] + attr->eps));
         w.c[i] = 0;
     }
-    unit_fn *const out = w.d.half ? out_bf16 : out_f32;
+    unit_fn *const out = outs_forward[0][attr->relu][0][w.d.half];
     if (w.d.count == 0 || w.d.channels == 0)
         return;
     const int64_t units = w.d.groups * w.d.blocks;
     K_PARALLEL_FOR(w.d.count * w.d.channels)
     for (int64_t k = 0; k < units; k++) {
-        const unit u = unit_at(&w.d, k / w.d.blocks, k % w.d.blocks);
+        const unit u = unit_linear(&w.d, 0, w.d.blocks, k);
         out(&w, &u);
     }
 }

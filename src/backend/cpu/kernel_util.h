@@ -138,10 +138,17 @@ K_INLINE vf v_abs(vf a)
 {
     return v_from_bits(v_bits(a) & 0x7fffffffu);
 }
-/* Either is NaN: NaN. Equal: a. */
+/* Either is NaN: NaN. The processors' own maximum gives its second operand
+ * when one is NaN. */
 K_INLINE vf v_max(vf a, vf b)
 {
+#if defined(__AVX512F__)
+    const __m512 x = (__m512)a;
+    return (vf)_mm512_mask_mov_ps(
+        _mm512_max_ps(x, (__m512)b), _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), x);
+#else
     return v_pick((a >= b) | (a != a), a, b);
+#endif
 }
 K_INLINE vf v_min(vf a, vf b)
 {
@@ -150,7 +157,46 @@ K_INLINE vf v_min(vf a, vf b)
 /* NaN stays NaN. */
 K_INLINE vf v_relu(vf a)
 {
+#if defined(__AVX512F__)
+    return (vf)_mm512_max_ps(_mm512_setzero_ps(), (__m512)a);
+#elif defined(__AVX2__)
+    return (vf)_mm256_max_ps(_mm256_setzero_ps(), (__m256)a);
+#elif defined(__SSE2__)
+    return (vf)_mm_max_ps(_mm_setzero_ps(), (__m128)a);
+#else
     return v_pick(a < (vf){0}, (vf){0}, a);
+#endif
+}
+/* Bit i: lane i is greater than 0. */
+K_INLINE uint16_t v_positive(vf a)
+{
+#if defined(__AVX512F__)
+    return (uint16_t)_mm512_cmp_ps_mask(
+        (__m512)a, _mm512_setzero_ps(), _CMP_GT_OQ);
+#elif defined(__AVX2__)
+    return (uint16_t)_mm256_movemask_ps(
+        _mm256_cmp_ps((__m256)a, _mm256_setzero_ps(), _CMP_GT_OQ));
+#elif defined(__SSE2__)
+    return (uint16_t)_mm_movemask_ps(_mm_cmpgt_ps((__m128)a, _mm_setzero_ps()));
+#else
+    unsigned bits = 0;
+    for (int i = 0; i < VL; i++)
+        bits |= (a[i] > 0 ? 1u : 0u) << i;
+    return (uint16_t)bits;
+#endif
+}
+/* Lanes whose bit is set; 0 elsewhere. */
+K_INLINE vf v_keep(vf a, uint16_t bits)
+{
+#if defined(__AVX512F__)
+    return (vf)_mm512_maskz_mov_ps(bits, (__m512)a);
+#else
+    vu lane;
+    for (int i = 0; i < VL; i++)
+        lane[i] = 1u << i;
+    const vu set = (vu)((lane & (uint32_t)bits) != (vu){0});
+    return v_from_bits(v_bits(a) & set);
+#endif
 }
 K_INLINE vd v_double(vf a)
 {
@@ -192,7 +238,13 @@ K_INLINE vf v_first(int64_t m, vf a, vf b)
 
 K_INLINE vf v_widen(vh h)
 {
+#if defined(__AVX512F__)
+    return v_from_bits((vu)_mm512_cvtepu16_epi32((__m256i)h) << 16);
+#elif defined(__AVX2__)
+    return v_from_bits((vu)_mm256_cvtepu16_epi32((__m128i)h) << 16);
+#else
     return v_from_bits(__builtin_convertvector(h, vu) << 16);
+#endif
 }
 K_INLINE vh v_narrow(vf f)
 {
@@ -228,6 +280,27 @@ K_INLINE void v_store(void *p, int64_t i, bool half, vf f)
     } else {
         memcpy((char *)p + 4 * i, &f, sizeof f);
     }
+}
+/* Past the caches; p + i starts a vector's own cache line. Ends with
+ * k_stream_end() before others may read. */
+K_INLINE void v_stream(void *p, int64_t i, bool half, vf f)
+{
+#if defined(__AVX512F__)
+    if (half) {
+        const vh h = v_narrow(f);
+        _mm256_stream_si256((__m256i *)(void *)((k_half *)p + i), (__m256i)h);
+    } else {
+        _mm512_stream_ps((float *)p + i, (__m512)f);
+    }
+#else
+    v_store(p, i, half, f);
+#endif
+}
+K_INLINE void k_stream_end(void)
+{
+#if defined(__AVX512F__)
+    _mm_sfence();
+#endif
 }
 /* Only the first m lanes; the others are 0. */
 K_INLINE vf v_load_n(const void *p, int64_t i, int64_t m, bool half)

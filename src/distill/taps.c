@@ -23,39 +23,44 @@ lmb_status lmb_pairs_add(
     return LMB_OK;
 }
 
-/* The name after "teacher." or "student." at `at`, to the next blank. */
-static const char *tap_name(
-    lmb_arena *arena, const char *at, const char *side, size_t *length)
+static void skip_blanks(const char **at)
 {
-    const size_t skip = strlen(side);
-    if (strncmp(at, side, skip) != 0)
-        return NULL;
-    const size_t n = strcspn(at + skip, " \t-");
-    *length = skip + n;
-    return n > 0 ? lmb_arena_printf(arena, "%.*s", (int)n, at + skip) : NULL;
+    *at += strspn(*at, " \t");
 }
 
-static const char *skip_blanks(const char *at)
+/* Reads "teacher.NAME" (side 0) or "student.NAME" at *at and moves behind it;
+ * NULL, and *at stays, if that is not there. */
+static const char *read_tap(lmb_arena *arena, const char **at, int side)
 {
-    return at + strspn(at, " \t");
+    static const char *const sides[] = {"teacher.", "student."};
+    const size_t skip = strlen(sides[side]);
+    skip_blanks(at);
+    if (strncmp(*at, sides[side], skip) != 0)
+        return NULL;
+    const char *name = *at + skip;
+    const size_t n = strcspn(name, " \t-");
+    if (n == 0)
+        return NULL;
+    *at = name + n;
+    return lmb_arena_printf(arena, "%.*s", (int)n, name);
 }
 
 lmb_status lmb_pairing_parse(
     lmb_arena *arena, const char *line, lmb_pairing *out)
 {
-    static const char *const sides[] = {"teacher.", "student."};
-    const char *at = skip_blanks(line);
-    const int first = strncmp(at, sides[0], strlen(sides[0])) == 0 ? 0 : 1;
+    const char *at = line;
     const char *names[2] = {NULL, NULL};
-    size_t length = 0;
-    names[first] = tap_name(arena, at, sides[first], &length);
-    if (names[first] != NULL) {
-        at = skip_blanks(at + length);
-        if (strncmp(at, "->", 2) == 0) {
-            at = skip_blanks(at + 2);
-            names[1 - first] = tap_name(arena, at, sides[1 - first], &length);
-            at = skip_blanks(at + length);
-        }
+    int first = 0;
+    names[0] = read_tap(arena, &at, 0);
+    if (names[0] == NULL) {
+        first = 1;
+        names[1] = read_tap(arena, &at, 1);
+    }
+    skip_blanks(&at);
+    if (names[first] != NULL && strncmp(at, "->", 2) == 0) {
+        at += 2;
+        names[1 - first] = read_tap(arena, &at, 1 - first);
+        skip_blanks(&at);
     }
     if (names[0] == NULL || names[1] == NULL || *at != '\0')
         return LMB_FAIL(LMB_EINVAL,

@@ -111,7 +111,7 @@ lmb_status lmb_plan_lower_fast(lmb_plan *plan) LMB_MUST_CHECK;
 lmb_status lmb_plan_lower_reference(lmb_plan *plan) LMB_MUST_CHECK;
 /* Places slots in arena and static memory (memory.c). */
 lmb_status lmb_plan_place(lmb_plan *plan) LMB_MUST_CHECK;
-/* Runs one step whose pointers are resolved (run.c). */
+/* Runs one step whose pointers are resolved (execute.c). */
 lmb_status lmb_plan_prepare(lmb_plan *plan) LMB_MUST_CHECK;
 lmb_status lmb_plan_step(lmb_plan *plan, lmb_step *step) LMB_MUST_CHECK;
 void *lmb_plan_slot_data(const lmb_plan *plan, int32_t slot);

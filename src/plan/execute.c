@@ -1,4 +1,4 @@
-/* run.c: running the steps of a plan. */
+/* execute.c: running the steps of a plan. */
 #include "plan/plan_impl.h"
 
 #include <math.h>

@@ -20,7 +20,8 @@ TABLES = [
      "object": "lmb_method"},
     {"def": "src/model/models.def", "file": 1, "docs": "docs/models.md",
      "object": "lmb_model"},
-    {"def": "src/op/ops.def", "file": 1, "docs": None, "object": "lmb_op"},
+    {"def": "src/op/ops.def", "file": 1, "docs": "docs/ops.md",
+     "object": "lmb_op"},
     {"def": "src/data/datasets.def", "file": 0, "docs": "docs/data.md",
      "object": "lmb_dataset", "tests": {"cifar10": "cifar", "cifar100": "cifar"}},
     {"def": "src/cli/commands.def", "file": 0, "docs": None,
@@ -35,7 +36,7 @@ def rows_of(text):
 
 def documented(text, name):
     """Does a table of the text have a row for the name?"""
-    return re.search(r"^\|\s*`?" + re.escape(name) + r"`?\s*\|", text, re.M)
+    return re.search(r"^\|\s*`?" + re.escape(name) + r"\b", text, re.M)
 
 
 def table_faults(top, table, count):

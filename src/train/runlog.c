@@ -176,8 +176,8 @@ lmb_status lmb_runlog_row(lmb_runlog *log, const lmb_row *row)
     const double time = wall_time();
     LMB_TRY(write_line(log, row, list, n));
     for (int i = 0; i < n; i++) {
-        char tag[96];
-        (void)snprintf(tag, sizeof tag, "%s/%s",
+        char tag[128];
+        (void)snprintf(tag, sizeof tag, "%.32s/%.64s",
             row->split != NULL ? row->split : "", list[i].name);
         LMB_TRY(
             lmb_event_scalar(log->events, row->step, time, tag, list[i].value));

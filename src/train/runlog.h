@@ -29,4 +29,10 @@ void lmb_runlog_free(lmb_runlog *log);
 lmb_status lmb_manifest_write(
     const char *dir, const lmb_run *run, const char *command) LMB_MUST_CHECK;
 
+/* classes.json: the numbers after training, and the images of each class that
+ * student and teacher got right on `test`. */
+#define LMB_RUN_CLASSES "classes.json"
+lmb_status lmb_result_save(const char *dir, const lmb_dataset *test,
+    const lmb_run_result *r) LMB_MUST_CHECK;
+
 #endif

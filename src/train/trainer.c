@@ -444,6 +444,8 @@ lmb_status lmb_run_finish(lmb_run *run, lmb_run_result *out)
     swap_average(run);
     if (st == LMB_OK && run->has_teacher)
         st = lmb_evaluate(&run->teacher, test, &spec, &out->teacher);
+    if (st == LMB_OK)
+        st = lmb_result_save(run->config->out, test, out);
     if (st != LMB_OK)
         lmb_run_result_fini(out);
     return st;

@@ -20,18 +20,18 @@ extern "C" {
 #endif
 
 /* Numbers are part of the ABI: rows are added at the end, never renumbered. */
-#define LMB_STATUS_LIST(X)                                                   \
-    X(OK, 0, "no error")                                                     \
-    X(ENOMEM, 1, "out of memory")                                            \
-    X(EINVAL, 2, "invalid argument")                                         \
-    X(ESHAPE, 3, "shapes do not fit")                                        \
-    X(EUNSUPPORTED, 4, "not supported")                                      \
-    X(EIO, 5, "input or output error")                                       \
-    X(EFORMAT, 6, "malformed data")                                          \
-    X(ENOTFOUND, 7, "not found")                                             \
-    X(EDEVICE, 8, "device or vendor library error")                          \
-    X(ENUMERIC, 9, "non-finite number")                                      \
-    X(EINTERRUPTED, 10, "interrupted")                                       \
+#define LMB_STATUS_LIST(X) \
+    X(OK, 0, "no error") \
+    X(ENOMEM, 1, "out of memory") \
+    X(EINVAL, 2, "invalid argument") \
+    X(ESHAPE, 3, "shapes do not fit") \
+    X(EUNSUPPORTED, 4, "not supported") \
+    X(EIO, 5, "input or output error") \
+    X(EFORMAT, 6, "malformed data") \
+    X(ENOTFOUND, 7, "not found") \
+    X(EDEVICE, 8, "device or vendor library error") \
+    X(ENUMERIC, 9, "non-finite number") \
+    X(EINTERRUPTED, 10, "interrupted") \
     X(EUSAGE, 11, "wrong usage")
 
 typedef enum lmb_status {

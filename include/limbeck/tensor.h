@@ -14,16 +14,16 @@ extern "C" {
 #define LMB_MAX_RANK 6
 
 /* name, number (ABI: never renumbered), bytes, safetensors' spelling */
-#define LMB_DTYPE_LIST(X)                                                    \
-    X(F32, 0, 4, "F32")                                                      \
-    X(F64, 1, 8, "F64")                                                      \
-    X(BF16, 2, 2, "BF16")                                                    \
-    X(F16, 3, 2, "F16")                                                      \
-    X(I8, 4, 1, "I8")                                                        \
-    X(U8, 5, 1, "U8")                                                        \
-    X(I16, 6, 2, "I16")                                                      \
-    X(I32, 7, 4, "I32")                                                      \
-    X(I64, 8, 8, "I64")                                                      \
+#define LMB_DTYPE_LIST(X) \
+    X(F32, 0, 4, "F32") \
+    X(F64, 1, 8, "F64") \
+    X(BF16, 2, 2, "BF16") \
+    X(F16, 3, 2, "F16") \
+    X(I8, 4, 1, "I8") \
+    X(U8, 5, 1, "U8") \
+    X(I16, 6, 2, "I16") \
+    X(I32, 7, 4, "I32") \
+    X(I64, 8, 8, "I64") \
     X(BOOL, 9, 1, "BOOL")
 
 typedef enum lmb_dtype {
@@ -53,8 +53,8 @@ typedef struct lmb_tensor {
 
 /** A new zeroed tensor with one reference, owned by the caller.
  *  Errors: ENOMEM; ESHAPE for a negative dimension or an overflow. */
-LMB_API lmb_status lmb_tensor_new(lmb_dtype dtype, const lmb_shape *shape,
-    lmb_tensor **out) LMB_MUST_CHECK;
+LMB_API lmb_status lmb_tensor_new(
+    lmb_dtype dtype, const lmb_shape *shape, lmb_tensor **out) LMB_MUST_CHECK;
 /** A tensor over the caller's memory, which must outlive it. */
 LMB_API lmb_status lmb_tensor_wrap(lmb_dtype dtype, const lmb_shape *shape,
     void *data, lmb_tensor **out) LMB_MUST_CHECK;
@@ -68,8 +68,8 @@ LMB_API double lmb_tensor_get(const lmb_tensor *tensor, int64_t i);
 LMB_API void lmb_tensor_set(lmb_tensor *tensor, int64_t i, double value);
 /** A new tensor with the elements converted (round to nearest even; integers
  *  are truncated towards zero and clamped). Owned by the caller. */
-LMB_API lmb_status lmb_tensor_convert(const lmb_tensor *tensor,
-    lmb_dtype dtype, lmb_tensor **out) LMB_MUST_CHECK;
+LMB_API lmb_status lmb_tensor_convert(
+    const lmb_tensor *tensor, lmb_dtype dtype, lmb_tensor **out) LMB_MUST_CHECK;
 
 #ifdef __cplusplus
 }

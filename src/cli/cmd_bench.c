@@ -8,8 +8,7 @@
 
 static const cli_flag flags[] = {
     {"steps", "N", "steps to time (20)", NULL, NULL},
-    {"size", "PX", "height and width of the images (the model's)", NULL,
-        NULL},
+    {"size", "PX", "height and width of the images (the model's)", NULL, NULL},
     {0},
 };
 
@@ -29,8 +28,9 @@ static void add_json(lmb_str *out, const lmb_bench_result *r)
     lmb_str_json_number(out, r->compile_seconds);
     lmb_str_add(out, ", \"profile\": [");
     for (int i = 0; i < r->n_rows; i++) {
-        lmb_str_printf(out, "%s{\"op\": \"%s\", \"steps\": %d, \"ms\": ",
-            i > 0 ? ", " : "", r->rows[i].op, r->rows[i].count);
+        lmb_str_printf(out,
+            "%s{\"op\": \"%s\", \"steps\": %d, \"ms\": ", i > 0 ? ", " : "",
+            r->rows[i].op, r->rows[i].count);
         lmb_str_json_number(out, r->rows[i].seconds * 1e3);
         lmb_str_add(out, "}");
     }
@@ -67,8 +67,8 @@ static lmb_status run(cli *c)
     int64_t size = 0;
     LMB_TRY(cli_need_words(c, 1, "step"));
     if (strcmp(c->words[0], "step") != 0)
-        return LMB_FAIL(LMB_EUSAGE, "bench '%s': there is only `bench step`",
-            c->words[0]);
+        return LMB_FAIL(
+            LMB_EUSAGE, "bench '%s': there is only `bench step`", c->words[0]);
     LMB_TRY(cli_i64(c, "steps", 1, 1000000, &steps));
     LMB_TRY(cli_i64(c, "size", 8, 4096, &size));
     LMB_GOTO(lmb_config_init(&config), st, done);

@@ -42,8 +42,8 @@ typedef struct demo {
     } row[RUNS];
 } demo;
 
-static lmb_status set_integer(lmb_config *config, const char *key,
-    int64_t value)
+static lmb_status set_integer(
+    lmb_config *config, const char *key, int64_t value)
 {
     char text[32];
     (void)snprintf(text, sizeof text, "%lld", (long long)value);
@@ -63,12 +63,11 @@ static lmb_status configure(demo *d, int i, lmb_config *config)
     LMB_TRY(lmb_config_set(config, "out", d->row[i].dir, "demo"));
     if (runs[i].method == NULL)
         return LMB_OK;
-    const char *weights = lmb_arena_printf(d->c->arena, "%s/%s",
-        d->row[0].dir, LMB_RUN_STUDENT);
-    LMB_TRY(lmb_config_set(config, "teachers.0.weights",
-        weights != NULL ? weights : "", "demo"));
-    LMB_TRY(lmb_config_set(config, "methods.0.name", runs[i].method,
-        "demo"));
+    const char *weights =
+        lmb_arena_printf(d->c->arena, "%s/%s", d->row[0].dir, LMB_RUN_STUDENT);
+    LMB_TRY(lmb_config_set(
+        config, "teachers.0.weights", weights != NULL ? weights : "", "demo"));
+    LMB_TRY(lmb_config_set(config, "methods.0.name", runs[i].method, "demo"));
     /* 20 of 240 epochs in mdistiller: the same part of ours. */
     (void)snprintf(text, sizeof text, "%.17g",
         runs[i].method[0] == 'p' ? 20.0 / 240 * (double)d->epochs : 0);
@@ -109,8 +108,7 @@ static lmb_status train(demo *d, int i)
     cli_note(d->c, "\n== %s: %s%s%s", runs[i].name, runs[i].model,
         runs[i].method != NULL ? " taught with " : " alone",
         runs[i].method != NULL ? runs[i].method : "");
-    const lmb_status st =
-        run_one(d, i, &config, &run_config, &run, &result);
+    const lmb_status st = run_one(d, i, &config, &run_config, &run, &result);
     lmb_run_result_fini(&result);
     lmb_run_free(run);
     lmb_run_config_fini(&run_config);
@@ -118,7 +116,8 @@ static lmb_status train(demo *d, int i)
     return st;
 }
 
-/* --- the table -------------------------------------------------------------- */
+/* --- the table --------------------------------------------------------------
+ */
 
 /* Standard error of a share of n, in percent. */
 static double binomial_error(double percent, int64_t n)
@@ -130,12 +129,11 @@ static double binomial_error(double percent, int64_t n)
 static lmb_status print_table(const demo *d)
 {
     lmb_str out = {0};
-    lmb_str_printf(&out, "%-8s %-9s %6s %-7s %7s %10s %11s\n", "run",
-        "network", "top-1", "  +-", "top-5", "images/s", "parameters");
+    lmb_str_printf(&out, "%-8s %-9s %6s %-7s %7s %10s %11s\n", "run", "network",
+        "top-1", "  +-", "top-5", "images/s", "parameters");
     for (int i = 0; i < RUNS; i++)
-        lmb_str_printf(&out,
-            "%-8s %-9s %6.2f  %5.2f %7.2f %10.0f %11lld\n", runs[i].name,
-            runs[i].model, d->row[i].top1,
+        lmb_str_printf(&out, "%-8s %-9s %6.2f  %5.2f %7.2f %10.0f %11lld\n",
+            runs[i].name, runs[i].model, d->row[i].top1,
             binomial_error(d->row[i].top1, d->row[i].count), d->row[i].top5,
             d->row[i].images_per_second, (long long)d->row[i].parameters);
     lmb_str_printf(&out,
@@ -144,8 +142,8 @@ static lmb_status print_table(const demo *d)
         "training.\n",
         (long long)d->row[0].count);
     for (int i = 0; i < RUNS; i++)
-        lmb_str_printf(&out, "%-8s %s/%s\n", runs[i].name, d->row[i].dir,
-            LMB_RUN_STUDENT);
+        lmb_str_printf(
+            &out, "%-8s %s/%s\n", runs[i].name, d->row[i].dir, LMB_RUN_STUDENT);
     lmb_str_printf(&out, "%-8s %s/report.html\n", "report", d->out);
     return cli_put_str(&out);
 }
@@ -155,8 +153,7 @@ static lmb_status write_report(const demo *d)
     const char *dirs[RUNS];
     for (int i = 0; i < RUNS; i++)
         dirs[i] = d->row[i].dir;
-    const char *path =
-        lmb_arena_printf(d->c->arena, "%s/report.html", d->out);
+    const char *path = lmb_arena_printf(d->c->arena, "%s/report.html", d->out);
     if (path == NULL)
         return LMB_FAIL(LMB_ENOMEM, "out of memory: path");
     return lmb_report_write(path, RUNS, dirs);
@@ -164,19 +161,17 @@ static lmb_status write_report(const demo *d)
 
 static lmb_status run(cli *c)
 {
-    demo d = {.c = c, .out = cli_value(c, "out"), .epochs = 8,
-        .fraction = 0.6};
+    demo d = {.c = c, .out = cli_value(c, "out"), .epochs = 8, .fraction = 0.6};
     if (d.out == NULL)
         d.out = "runs/demo";
     LMB_TRY(cli_i64(c, "epochs", 1, 100000, &d.epochs));
     LMB_TRY(cli_i64(c, "seed", 0, INT64_MAX, &d.seed));
     LMB_TRY(cli_f64(c, "fraction", 1e-6, 1, &d.fraction));
     if (lmb_path_exists(d.out))
-        return LMB_FAIL(LMB_EUSAGE,
-            "%s exists: remove it, or name another --out", d.out);
+        return LMB_FAIL(
+            LMB_EUSAGE, "%s exists: remove it, or name another --out", d.out);
     for (int i = 0; i < RUNS; i++) {
-        d.row[i].dir =
-            lmb_arena_printf(c->arena, "%s/%s", d.out, runs[i].name);
+        d.row[i].dir = lmb_arena_printf(c->arena, "%s/%s", d.out, runs[i].name);
         if (d.row[i].dir == NULL)
             return LMB_FAIL(LMB_ENOMEM, "out of memory: path");
     }

@@ -58,7 +58,8 @@ void *lmb_graph_memory(lmb_graph *g, size_t size)
     return block;
 }
 
-/* --- leaves ----------------------------------------------------------------- */
+/* --- leaves -----------------------------------------------------------------
+ */
 
 static lmb_value add_value(lmb_graph *g, const lmb_value_info *info)
 {
@@ -73,8 +74,8 @@ static lmb_value add_value(lmb_graph *g, const lmb_value_info *info)
     return (lmb_value){(int32_t)g->n_values++};
 }
 
-static bool good_type(lmb_graph *g, const char *what, lmb_dtype dtype,
-    const lmb_shape *shape)
+static bool good_type(
+    lmb_graph *g, const char *what, lmb_dtype dtype, const lmb_shape *shape)
 {
     if ((dtype == LMB_F32 || dtype == LMB_I32) && shape->rank >= 0 &&
         shape->rank <= LMB_MAX_RANK && lmb_shape_count(shape) >= 0)
@@ -85,8 +86,8 @@ static bool good_type(lmb_graph *g, const char *what, lmb_dtype dtype,
     return false;
 }
 
-lmb_value lmb_graph_input(lmb_graph *g, const char *name, lmb_dtype dtype,
-    lmb_shape shape)
+lmb_value lmb_graph_input(
+    lmb_graph *g, const char *name, lmb_dtype dtype, lmb_shape shape)
 {
     if (!good_type(g, name, dtype, &shape))
         return LMB_NONE;
@@ -115,8 +116,8 @@ lmb_value lmb_graph_param(lmb_graph *g, lmb_param *param)
     return add_value(g, &info);
 }
 
-lmb_value lmb_graph_constant(lmb_graph *g, lmb_shape shape,
-    const double *data, double fill)
+lmb_value lmb_graph_constant(
+    lmb_graph *g, lmb_shape shape, const double *data, double fill)
 {
     if (!good_type(g, "constant", LMB_F32, &shape))
         return LMB_NONE;
@@ -137,8 +138,8 @@ lmb_value lmb_graph_constant(lmb_graph *g, lmb_shape shape,
     return add_value(g, &info);
 }
 
-lmb_value lmb_graph_index_constant(lmb_graph *g, lmb_shape shape,
-    const int32_t *data)
+lmb_value lmb_graph_index_constant(
+    lmb_graph *g, lmb_shape shape, const int32_t *data)
 {
     if (!good_type(g, "constant", LMB_I32, &shape))
         return LMB_NONE;
@@ -162,7 +163,8 @@ lmb_value lmb_graph_scalar(lmb_graph *g, double value)
     return lmb_graph_constant(g, LMB_SCALAR, NULL, value);
 }
 
-/* --- questions ---------------------------------------------------------------- */
+/* --- questions
+ * ---------------------------------------------------------------- */
 
 lmb_type lmb_graph_type(const lmb_graph *g, lmb_value v)
 {
@@ -187,7 +189,8 @@ int64_t lmb_graph_dim(const lmb_graph *g, lmb_value v, int axis)
     return axis >= 0 && axis < s->rank ? s->dim[axis] : 1;
 }
 
-/* --- scopes --------------------------------------------------------------------- */
+/* --- scopes
+ * --------------------------------------------------------------------- */
 
 void lmb_graph_push(lmb_graph *g, const char *scope)
 {
@@ -202,14 +205,15 @@ void lmb_graph_pop(lmb_graph *g)
     *(slash != NULL ? slash : g->scope) = '\0';
 }
 
-/* --- nodes ------------------------------------------------------------------------ */
+/* --- nodes
+ * ------------------------------------------------------------------------ */
 
-static lmb_status infer(const lmb_graph *g, const lmb_op *op,
-    const void *attr, int n_in, const lmb_value *in, lmb_type *out)
+static lmb_status infer(const lmb_graph *g, const lmb_op *op, const void *attr,
+    int n_in, const lmb_value *in, lmb_type *out)
 {
     if (n_in < op->min_in || n_in > op->max_in || n_in > LMB_MAX_IN)
-        return LMB_FAIL(LMB_EINVAL, "%d inputs, not %d to %d", n_in,
-            op->min_in, op->max_in);
+        return LMB_FAIL(LMB_EINVAL, "%d inputs, not %d to %d", n_in, op->min_in,
+            op->max_in);
     lmb_type types[LMB_MAX_IN];
     for (int i = 0; i < n_in; i++) {
         if (lmb_is(in[i])) {
@@ -234,11 +238,11 @@ static lmb_status add_node(lmb_graph *g, const lmb_op *op, const void *attr,
     node->op = op;
     node->n_in = n_in;
     node->n_out = op->n_out;
-    node->attr = lmb_arena_copy(g->arena, attr,
-        attr != NULL ? op->attr_size : 0);
+    node->attr =
+        lmb_arena_copy(g->arena, attr, attr != NULL ? op->attr_size : 0);
     node->in = lmb_arena_copy(g->arena, in, (size_t)n_in * sizeof *in);
-    node->out = lmb_arena_alloc(g->arena,
-        (size_t)op->n_out * sizeof *node->out);
+    node->out =
+        lmb_arena_alloc(g->arena, (size_t)op->n_out * sizeof *node->out);
     node->scope = lmb_arena_strdup(g->arena, g->scope);
     if (node->attr == NULL || node->in == NULL || node->out == NULL ||
         node->scope == NULL)
@@ -246,8 +250,8 @@ static lmb_status add_node(lmb_graph *g, const lmb_op *op, const void *attr,
     return LMB_GROW(g->nodes, g->n_nodes, g->nodes_capacity);
 }
 
-void lmb_graph_apply(lmb_graph *g, const lmb_op *op, const void *attr,
-    int n_in, const lmb_value *in, lmb_value *out)
+void lmb_graph_apply(lmb_graph *g, const lmb_op *op, const void *attr, int n_in,
+    const lmb_value *in, lmb_value *out)
 {
     for (int o = 0; o < op->n_out; o++)
         out[o] = LMB_NONE;

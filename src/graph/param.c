@@ -71,8 +71,8 @@ lmb_status lmb_params_add(lmb_params *store, const char *name,
             "parameter %s: the set of parameters is fixed already", name);
     const int64_t count = lmb_shape_count(shape);
     if (count < 0)
-        return LMB_FAIL(LMB_ESHAPE, "parameter %s: shape %s", name,
-            lmb_shape_text(shape));
+        return LMB_FAIL(
+            LMB_ESHAPE, "parameter %s: shape %s", name, lmb_shape_text(shape));
     LMB_TRY(LMB_GROW(store->items, store->count, store->capacity));
     p = lmb_arena_alloc(store->arena, sizeof *p);
     char *copy = lmb_arena_strdup(store->arena, name);
@@ -158,8 +158,7 @@ void lmb_params_init(lmb_params *store, uint64_t seed)
 {
     for (size_t i = 0; i < store->count; i++) {
         const lmb_param *p = store->items[i];
-        lmb_rng rng = lmb_rng_make(seed, LMB_STREAM_INIT, lmb_hash(p->name),
-            0);
+        lmb_rng rng = lmb_rng_make(seed, LMB_STREAM_INIT, lmb_hash(p->name), 0);
         for (int64_t k = 0; k < p->count; k++)
             lmb_param_set(p, k, draw(&p->init, &rng));
     }
@@ -193,8 +192,7 @@ int64_t lmb_params_buffers_size(const lmb_params *store)
 
 static void *at(const lmb_param *p, void *base)
 {
-    return (char *)base +
-        (size_t)p->offset * lmb_dtype_size(p->owner->dtype);
+    return (char *)base + (size_t)p->offset * lmb_dtype_size(p->owner->dtype);
 }
 
 void *lmb_param_data(const lmb_param *p)

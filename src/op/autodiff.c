@@ -11,8 +11,8 @@
 typedef struct walk {
     lmb_graph *g;
     size_t n_values, n_nodes; /* before the backward nodes were added */
-    bool *needed;             /* depends on a value of wrt */
-    lmb_value *grad;          /* sum of contributions so far */
+    bool *needed; /* depends on a value of wrt */
+    lmb_value *grad; /* sum of contributions so far */
 } walk;
 
 static void mark_needed(walk *w)
@@ -65,8 +65,8 @@ static void differentiate_node(walk *w, size_t i)
         return;
     if (node.op->grad == NULL) {
         lmb_graph_fail(w->g,
-            LMB_FAIL(LMB_EUNSUPPORTED, "%s (%s) has no gradient",
-                node.op->name, node.scope));
+            LMB_FAIL(LMB_EUNSUPPORTED, "%s (%s) has no gradient", node.op->name,
+                node.scope));
         return;
     }
     lmb_value dx[LMB_MAX_IN] = {{0}};
@@ -98,14 +98,14 @@ static void run_walk(walk *w, lmb_value loss, int n, const lmb_value *wrt)
         w->needed[wrt[i].id] = true;
     w->needed[0] = false;
     mark_needed(w);
-    w->grad[loss.id] = lmb_graph_constant(w->g,
-        lmb_graph_shape(w->g, loss), NULL, 1);
+    w->grad[loss.id] =
+        lmb_graph_constant(w->g, lmb_graph_shape(w->g, loss), NULL, 1);
     for (size_t i = w->n_nodes; i-- > 0 && w->g->failed == LMB_OK;)
         differentiate_node(w, i);
 }
 
-void lmb_backward(lmb_graph *g, lmb_value loss, int n, const lmb_value *wrt,
-    lmb_value *out)
+void lmb_backward(
+    lmb_graph *g, lmb_value loss, int n, const lmb_value *wrt, lmb_value *out)
 {
     for (int i = 0; i < n; i++)
         out[i] = LMB_NONE;
@@ -141,8 +141,8 @@ static bool is_in(const lmb_param *p, int n_stores, lmb_params *const *stores)
     return false;
 }
 
-void lmb_backward_params(lmb_graph *g, lmb_value loss, int n_stores,
-    lmb_params *const *stores)
+void lmb_backward_params(
+    lmb_graph *g, lmb_value loss, int n_stores, lmb_params *const *stores)
 {
     const size_t most = g->n_values;
     lmb_value *wrt = lmb_alloc(most, 2 * sizeof *wrt);

@@ -197,7 +197,7 @@ void lmb_backward(
 void lmb_store_grad(lmb_graph *g, lmb_param *param, lmb_value grad);
 /* lmb_backward for every trainable parameter of the given stores that the
  * graph uses (one walk), then lmb_store_grad. */
-void lmb_backward_params(lmb_graph *g, lmb_value loss, int n_stores,
-    lmb_params *const *stores);
+void lmb_backward_params(
+    lmb_graph *g, lmb_value loss, int n_stores, lmb_params *const *stores);
 
 #endif

@@ -3,14 +3,14 @@
  * store_grad(grad) -> [] (a dummy 0). The one way a gradient leaves a graph. */
 #include "op/ops.h"
 
-static lmb_status shape_rule(const void *attr, int n_in, const lmb_type *in,
-    lmb_type *out)
+static lmb_status shape_rule(
+    const void *attr, int n_in, const lmb_type *in, lmb_type *out)
 {
     (void)n_in;
     const lmb_store_grad_attr *a = attr;
     if (!a->param->trainable)
-        return LMB_FAIL(LMB_EINVAL, "%s is a buffer, it has no gradient",
-            a->param->name);
+        return LMB_FAIL(
+            LMB_EINVAL, "%s is a buffer, it has no gradient", a->param->name);
     if (!lmb_shape_equal(&in[0].shape, &a->param->shape))
         return LMB_FAIL(LMB_ESHAPE, "gradient %s of %s %s",
             lmb_shape_text(&in[0].shape), a->param->name,
@@ -47,6 +47,6 @@ const lmb_op lmb_op_store_grad = {
 
 void lmb_store_grad(lmb_graph *g, lmb_param *param, lmb_value grad)
 {
-    (void)lmb_graph_apply1(g, &lmb_op_store_grad,
-        &(lmb_store_grad_attr){param}, 1, &grad);
+    (void)lmb_graph_apply1(
+        g, &lmb_op_store_grad, &(lmb_store_grad_attr){param}, 1, &grad);
 }

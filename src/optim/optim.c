@@ -11,8 +11,8 @@ struct lmb_optim {
     int64_t steps;
 };
 
-lmb_status lmb_optim_new(const lmb_optim_opts *opts, lmb_params *store,
-    lmb_optim **out)
+lmb_status lmb_optim_new(
+    const lmb_optim_opts *opts, lmb_params *store, lmb_optim **out)
 {
     lmb_optim *o = NULL;
     LMB_TRY(LMB_NEW(o, 1));
@@ -41,17 +41,17 @@ void lmb_optim_free(lmb_optim *o)
 }
 
 /* The scalars of one step, in the type of the store. */
-#define SGD_BODY(real)                                                       \
-    const real lr = (real)rate;                                              \
-    const real scale = (real)grad_scale;                                     \
-    const real wd = (real)o->opts.weight_decay;                              \
-    const real mu = o->steps == 0 ? 0 : (real)o->opts.momentum;              \
-    const real ahead = o->opts.nesterov ? (real)o->opts.momentum : 0;        \
-    const real self = o->opts.nesterov ? 1 : 0;                              \
-    for (int64_t i = 0; i < n; i++) {                                        \
-        const real d = g[i] * scale + wd * w[i];                             \
-        v[i] = mu * v[i] + d;                                                \
-        w[i] -= lr * (self != 0 ? d + ahead * v[i] : v[i]);                  \
+#define SGD_BODY(real) \
+    const real lr = (real)rate; \
+    const real scale = (real)grad_scale; \
+    const real wd = (real)o->opts.weight_decay; \
+    const real mu = o->steps == 0 ? 0 : (real)o->opts.momentum; \
+    const real ahead = o->opts.nesterov ? (real)o->opts.momentum : 0; \
+    const real self = o->opts.nesterov ? 1 : 0; \
+    for (int64_t i = 0; i < n; i++) { \
+        const real d = g[i] * scale + wd * w[i]; \
+        v[i] = mu * v[i] + d; \
+        w[i] -= lr * (self != 0 ? d + ahead * v[i] : v[i]); \
     }
 
 static void sgd_f32(const lmb_optim *o, int64_t n, double rate,
@@ -69,8 +69,8 @@ static void sgd_f64(const lmb_optim *o, int64_t n, double rate,
 }
 
 /* AdamW is computed in double in both stores: it is no bottleneck. */
-static void adamw(const lmb_optim *o, int64_t n, double lr,
-    double grad_scale, bool f64)
+static void adamw(
+    const lmb_optim *o, int64_t n, double lr, double grad_scale, bool f64)
 {
     const lmb_optim_opts *a = &o->opts;
     const double t = (double)(o->steps + 1);
@@ -83,10 +83,10 @@ static void adamw(const lmb_optim *o, int64_t n, double lr,
             (f64 ? ((const double *)grads)[i]
                  : (double)((const float *)grads)[i]);
         double w = f64 ? ((double *)data)[i] : (double)((float *)data)[i];
-        double m = f64 ? ((double *)o->slot[0])[i]
-                       : (double)((float *)o->slot[0])[i];
-        double v = f64 ? ((double *)o->slot[1])[i]
-                       : (double)((float *)o->slot[1])[i];
+        double m =
+            f64 ? ((double *)o->slot[0])[i] : (double)((float *)o->slot[0])[i];
+        double v =
+            f64 ? ((double *)o->slot[1])[i] : (double)((float *)o->slot[1])[i];
         m = a->beta1 * m + (1 - a->beta1) * g;
         v = a->beta2 * v + (1 - a->beta2) * g * g;
         w -= lr * a->weight_decay * w;
@@ -160,10 +160,11 @@ void lmb_optim_set_steps(lmb_optim *o, int64_t steps)
     o->steps = steps;
 }
 
-/* --- schedules ------------------------------------------------------------------ */
+/* --- schedules
+ * ------------------------------------------------------------------ */
 
-double lmb_schedule_lr(const lmb_schedule *s, int64_t epoch, int64_t step,
-    int64_t steps_per_epoch)
+double lmb_schedule_lr(
+    const lmb_schedule *s, int64_t epoch, int64_t step, int64_t steps_per_epoch)
 {
     const double at = (double)(epoch - 1) +
         (double)step / (double)steps_per_epoch; /* epochs done */
@@ -174,11 +175,11 @@ double lmb_schedule_lr(const lmb_schedule *s, int64_t epoch, int64_t step,
                 lr *= s->decay_rate;
     } else if (s->kind == LMB_SCHEDULE_COSINE) {
         const double part = at / s->epochs < 1 ? at / s->epochs : 1;
-        lr = s->min_lr + 0.5 * (s->lr - s->min_lr) *
+        lr = s->min_lr +
+            0.5 * (s->lr - s->min_lr) *
                 (1 + cos(3.14159265358979323846 * part));
     }
     if (at < s->warmup_epochs)
-        lr *= s->warmup_start +
-            (1 - s->warmup_start) * (at / s->warmup_epochs);
+        lr *= s->warmup_start + (1 - s->warmup_start) * (at / s->warmup_epochs);
     return lr;
 }

@@ -22,7 +22,8 @@ void *lmb_plan_slot_data(const lmb_plan *plan, int32_t slot)
     return s->data;
 }
 
-/* --- layouts -------------------------------------------------------------------- */
+/* --- layouts
+ * -------------------------------------------------------------------- */
 
 static float load(const void *data, bool bf16, int64_t i)
 {
@@ -79,13 +80,14 @@ static void run_layout(const lmb_plan *plan, const lmb_step *step)
         .area = shape->dim[2] * shape->dim[3],
     };
     const int64_t images = shape->dim[0];
-#pragma omp parallel for schedule(static)                                    \
-    if (images * job.channels * job.area >= 32768)
+#pragma omp parallel for schedule( \
+    static) if (images * job.channels * job.area >= 32768)
     for (int64_t n = 0; n < images; n++)
         relayout_image(&job, n);
 }
 
-/* --- products ---------------------------------------------------------------------- */
+/* --- products
+ * ---------------------------------------------------------------------- */
 
 static lmb_status run_matmul(const lmb_step *step)
 {
@@ -103,12 +105,12 @@ static lmb_status run_matmul(const lmb_step *step)
     for (int64_t i = 0; i < batch; i++)
         LMB_TRY(lmb_dnn_sgemm(attr->ta, attr->tb, m, n, k,
             (const float *)a->data + i * m * k,
-            (const float *)b->data + i * k * n,
-            (float *)c->data + i * m * n));
+            (const float *)b->data + i * k * n, (float *)c->data + i * m * n));
     return LMB_OK;
 }
 
-/* --- convolutions --------------------------------------------------------------------- */
+/* --- convolutions
+ * --------------------------------------------------------------------- */
 
 static void add_bias(const lmb_plan *plan, const lmb_step *step)
 {
@@ -163,7 +165,8 @@ static lmb_status run_conv(const lmb_plan *plan, lmb_step *step)
     return LMB_OK;
 }
 
-/* --- the reference ----------------------------------------------------------------------- */
+/* --- the reference
+ * ----------------------------------------------------------------------- */
 
 static lmb_status run_reference(const lmb_plan *plan, const lmb_step *step)
 {
@@ -204,8 +207,7 @@ static void refresh_reference(lmb_plan *plan)
             lmb_params_dtype(v->param->owner) == LMB_F32) {
             for (int64_t k = 0; k < count; k++)
                 data[k] = lmb_param_get(v->param, k);
-        } else if (slot->place == LMB_PLACE_INPUT &&
-            slot->input_data != NULL) {
+        } else if (slot->place == LMB_PLACE_INPUT && slot->input_data != NULL) {
             lmb_tensor t = {
                 .dtype = slot->input_dtype,
                 .shape = v->type.shape,
@@ -217,7 +219,9 @@ static void refresh_reference(lmb_plan *plan)
     }
 }
 
-/* --- steps ----------------------------------------------------------------------------------- */
+/* --- steps
+ * -----------------------------------------------------------------------------------
+ */
 
 static lmb_status run_call(const lmb_plan *plan, lmb_step *step)
 {
@@ -298,7 +302,8 @@ lmb_status lmb_plan_run(lmb_plan *plan)
     return LMB_OK;
 }
 
-/* --- looking for what went wrong ----------------------------------------------------------------- */
+/* --- looking for what went wrong
+ * ----------------------------------------------------------------- */
 
 static bool finite_slot(const lmb_plan *plan, int32_t index)
 {

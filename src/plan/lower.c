@@ -41,10 +41,11 @@ static lmb_dtype dtype_of(const lmb_plan *plan, lmb_value v, lmb_form form)
     return info(plan, v)->type.dtype;
 }
 
-/* --- slots ------------------------------------------------------------------- */
+/* --- slots -------------------------------------------------------------------
+ */
 
-static lmb_status new_slot(lmb_plan *plan, lmb_value v, lmb_form form,
-    bool is_static, int32_t *out)
+static lmb_status new_slot(
+    lmb_plan *plan, lmb_value v, lmb_form form, bool is_static, int32_t *out)
 {
     lmb_status st = LMB_OK;
     const lmb_slot slot = {
@@ -104,7 +105,8 @@ static lmb_status leaf_slot(lmb_plan *plan, lmb_value v, int32_t *out)
     return LMB_OK;
 }
 
-/* --- steps ---------------------------------------------------------------------- */
+/* --- steps
+ * ---------------------------------------------------------------------- */
 
 static void use_in(lmb_step *step, int32_t slot)
 {
@@ -116,20 +118,20 @@ static void use_out(lmb_step *step, int32_t slot)
     step->out[step->n_out++] = slot;
 }
 
-static lmb_status add_scratch(lmb_plan *plan, lmb_step *step, bool is_static,
-    size_t bytes)
+static lmb_status add_scratch(
+    lmb_plan *plan, lmb_step *step, bool is_static, size_t bytes)
 {
     if (bytes == 0)
         return LMB_OK;
-    LMB_TRY(new_slot(plan, LMB_NONE, LMB_FORM_PLAIN, is_static,
-        &step->scratch));
+    LMB_TRY(
+        new_slot(plan, LMB_NONE, LMB_FORM_PLAIN, is_static, &step->scratch));
     plan->slots[step->scratch].bytes = bytes;
     return LMB_OK;
 }
 
 /* The slot of v in `form`, converting if it lies elsewhere. */
-static lmb_status slot_in(lmb_plan *plan, lmb_value v, lmb_form form,
-    int32_t *out)
+static lmb_status slot_in(
+    lmb_plan *plan, lmb_value v, lmb_form form, int32_t *out)
 {
     int32_t *forms = plan->forms[v.id];
     if (forms[form] >= 0) {
@@ -157,8 +159,7 @@ static lmb_status slot_in(lmb_plan *plan, lmb_value v, lmb_form form,
     return LMB_OK;
 }
 
-static lmb_status new_step(lmb_plan *plan, const lmb_node *node,
-    lmb_step **out)
+static lmb_status new_step(lmb_plan *plan, const lmb_node *node, lmb_step **out)
 {
     LMB_TRY(lmb_plan_add_step(plan, plan->is_static[node->out[0].id], out));
     (*out)->node = node;
@@ -166,7 +167,8 @@ static lmb_status new_step(lmb_plan *plan, const lmb_node *node,
     return LMB_OK;
 }
 
-/* --- convolutions ----------------------------------------------------------------- */
+/* --- convolutions
+ * ----------------------------------------------------------------- */
 
 static void copy4(int64_t to[4], const lmb_shape *from)
 {
@@ -198,8 +200,8 @@ static void count_macs(lmb_plan *plan, const lmb_dnn_conv_spec *s)
 }
 
 /* The packed weights that `conv` wants, shared with an equal packed copy. */
-static lmb_status packed_slot(lmb_plan *plan, lmb_value w,
-    const lmb_dnn_conv *conv, int32_t *out)
+static lmb_status packed_slot(
+    lmb_plan *plan, lmb_value w, const lmb_dnn_conv *conv, int32_t *out)
 {
     for (size_t i = 0; i < plan->n_slots; i++) {
         const lmb_slot *slot = &plan->slots[i];
@@ -229,8 +231,8 @@ static lmb_value input(const lmb_node *node, int k)
     return k < node->n_in ? node->in[k] : LMB_NONE;
 }
 
-static lmb_status finish_conv(lmb_plan *plan, lmb_step *step,
-    const lmb_node *node)
+static lmb_status finish_conv(
+    lmb_plan *plan, lmb_step *step, const lmb_node *node)
 {
     count_macs(plan, &step->spec);
     return add_scratch(plan, step, plan->is_static[node->out[0].id],
@@ -238,8 +240,8 @@ static lmb_status finish_conv(lmb_plan *plan, lmb_step *step,
 }
 
 /* The plan owns its primitives: packed slots of several steps share one. */
-static lmb_status new_conv(lmb_plan *plan, const lmb_dnn_conv_spec *spec,
-    lmb_dnn_conv **out)
+static lmb_status new_conv(
+    lmb_plan *plan, const lmb_dnn_conv_spec *spec, lmb_dnn_conv **out)
 {
     LMB_TRY(LMB_GROW(plan->convs, plan->n_convs, plan->convs_capacity));
     LMB_TRY(lmb_dnn_conv_new(spec, out));
@@ -269,8 +271,8 @@ static lmb_status lower_conv(lmb_plan *plan, const lmb_node *node,
     for (int i = 0; i < 4; i++)
         use_in(step, slots[i]);
     int32_t y = -1;
-    LMB_TRY(new_slot(plan, node->out[0], form,
-        plan->is_static[node->out[0].id], &y));
+    LMB_TRY(new_slot(
+        plan, node->out[0], form, plan->is_static[node->out[0].id], &y));
     use_out(step, y);
     return finish_conv(plan, step, node);
 }
@@ -312,8 +314,8 @@ static lmb_status lower_any_conv(lmb_plan *plan, const lmb_node *node)
     lmb_dnn_conv *conv = NULL;
     if (node->op == &lmb_op_conv2d) {
         const lmb_conv_attr *attr = node->attr;
-        spec = conv_spec(plan, LMB_DNN_FORWARD_INFER, &a, &y, attr, b.dim[2],
-            b.dim[3]);
+        spec = conv_spec(
+            plan, LMB_DNN_FORWARD_INFER, &a, &y, attr, b.dim[2], b.dim[3]);
         spec.relu = attr->relu;
         spec.bias = lmb_is(input(node, 2));
         spec.residual = lmb_is(input(node, 3));
@@ -334,7 +336,8 @@ static lmb_status lower_any_conv(lmb_plan *plan, const lmb_node *node)
     return lower_conv_weights(plan, node, conv, &spec);
 }
 
-/* --- gradients that leave the graph --------------------------------------------------- */
+/* --- gradients that leave the graph
+ * --------------------------------------------------- */
 
 static int32_t packed_gradient(const lmb_plan *plan, lmb_value v)
 {
@@ -348,8 +351,8 @@ static int32_t packed_gradient(const lmb_plan *plan, lmb_value v)
 
 /* A packed gradient that somebody needs plain is unpacked; straight into the
  * parameter's slot if that is all. */
-static lmb_status unpack(lmb_plan *plan, lmb_value v, int32_t packed,
-    const lmb_node *store)
+static lmb_status unpack(
+    lmb_plan *plan, lmb_value v, int32_t packed, const lmb_node *store)
 {
     lmb_step *step = NULL;
     LMB_TRY(lmb_plan_add_step(plan, false, &step));
@@ -374,7 +377,9 @@ static lmb_status make_plain(lmb_plan *plan, lmb_value v)
     return packed >= 0 ? unpack(plan, v, packed, NULL) : LMB_OK;
 }
 
-/* --- our kernels ---------------------------------------------------------------------------- */
+/* --- our kernels
+ * ----------------------------------------------------------------------------
+ */
 
 /* All real operands of one rank-4 shape, so that layout does not matter? */
 static bool one_shape(const lmb_plan *plan, const lmb_node *node)
@@ -407,8 +412,8 @@ static bool keeps_bf16(const lmb_node *node)
 }
 
 /* The form of the rank-4 operands of a kernel's call. */
-static lmb_form form_for(const lmb_plan *plan, const lmb_node *node,
-    const lmb_kernel *kernel)
+static lmb_form form_for(
+    const lmb_plan *plan, const lmb_node *node, const lmb_kernel *kernel)
 {
     if (kernel == NULL || kernel->rule == LMB_RULE_PLAIN)
         return LMB_FORM_PLAIN;
@@ -442,19 +447,19 @@ static lmb_form operand_form(const lmb_plan *plan, lmb_value v, lmb_form form)
     return is_rank4(plan, v) ? form : LMB_FORM_PLAIN;
 }
 
-static void fill_call(const lmb_plan *plan, const lmb_node *node,
-    lmb_form form, lmb_step *step)
+static void fill_call(
+    const lmb_plan *plan, const lmb_node *node, lmb_form form, lmb_step *step)
 {
     for (int k = 0; k < node->n_in; k++)
         if (lmb_is(node->in[k])) {
-            step->in_buf[k] = buffer(plan, node->in[k],
-                operand_form(plan, node->in[k], form));
+            step->in_buf[k] = buffer(
+                plan, node->in[k], operand_form(plan, node->in[k], form));
             /* Tells scratch() and supports() that it is there. */
             step->in_buf[k].data = step;
         }
     for (int o = 0; o < node->n_out; o++)
-        step->out_buf[o] = buffer(plan, node->out[o],
-            operand_form(plan, node->out[o], form));
+        step->out_buf[o] =
+            buffer(plan, node->out[o], operand_form(plan, node->out[o], form));
     step->call = (lmb_call){
         .attr = node->attr,
         .n_in = node->n_in,
@@ -474,8 +479,8 @@ static lmb_status lower_call(lmb_plan *plan, const lmb_node *node,
         if (!lmb_is(node->in[k]))
             continue;
         LMB_TRY(make_plain(plan, node->in[k]));
-        LMB_TRY(slot_in(plan, node->in[k],
-            operand_form(plan, node->in[k], form), &in[k]));
+        LMB_TRY(slot_in(
+            plan, node->in[k], operand_form(plan, node->in[k], form), &in[k]));
     }
     lmb_step *step = NULL;
     LMB_TRY(new_step(plan, node, &step));
@@ -491,14 +496,14 @@ static lmb_status lower_call(lmb_plan *plan, const lmb_node *node,
         use_out(step, out);
     }
     if (kernel != NULL && kernel->scratch != NULL)
-        LMB_TRY(add_scratch(plan, step, is_static,
-            kernel->scratch(&step->call)));
+        LMB_TRY(
+            add_scratch(plan, step, is_static, kernel->scratch(&step->call)));
     return LMB_OK;
 }
 
 /* Notes an op that has no fast kernel for this call, or refuses it. */
-static lmb_status fall_back(lmb_plan *plan, const lmb_node *node,
-    const char *reason)
+static lmb_status fall_back(
+    lmb_plan *plan, const lmb_node *node, const char *reason)
 {
     if (!plan->opts.allow_reference)
         return LMB_FAIL(LMB_EUNSUPPORTED,
@@ -532,7 +537,9 @@ static lmb_status lower_kernel(lmb_plan *plan, const lmb_node *node)
     return fall_back(plan, node, reason);
 }
 
-/* --- special cases ------------------------------------------------------------------------------ */
+/* --- special cases
+ * ------------------------------------------------------------------------------
+ */
 
 static lmb_status lower_matmul(lmb_plan *plan, const lmb_node *node)
 {
@@ -553,8 +560,7 @@ static lmb_status lower_alias(lmb_plan *plan, const lmb_node *node)
 {
     int32_t slot = -1;
     LMB_TRY(make_plain(plan, node->in[0]));
-    if (node->op == &lmb_op_stop_gradient &&
-        lies_nhwc(plan, node->in[0])) {
+    if (node->op == &lmb_op_stop_gradient && lies_nhwc(plan, node->in[0])) {
         memcpy(plan->forms[node->out[0].id], plan->forms[node->in[0].id],
             sizeof *plan->forms);
         return LMB_OK;

@@ -4,11 +4,10 @@
 
 /* The elements of a leaf as doubles that live as long as the plan; an f64
  * parameter is used where it lies. */
-static lmb_status leaf_data(lmb_plan *plan, const lmb_value_info *v,
-    lmb_slot *slot)
+static lmb_status leaf_data(
+    lmb_plan *plan, const lmb_value_info *v, lmb_slot *slot)
 {
-    slot->place = v->leaf == LMB_LEAF_INPUT ? LMB_PLACE_INPUT
-                                            : LMB_PLACE_FIXED;
+    slot->place = v->leaf == LMB_LEAF_INPUT ? LMB_PLACE_INPUT : LMB_PLACE_FIXED;
     if (v->leaf == LMB_LEAF_PARAM &&
         lmb_params_dtype(v->param->owner) == LMB_F64) {
         slot->data = lmb_param_data(v->param);
@@ -17,8 +16,7 @@ static lmb_status leaf_data(lmb_plan *plan, const lmb_value_info *v,
     double *data = lmb_arena_alloc(plan->memory, slot->bytes + 8);
     if (data == NULL)
         return LMB_FAIL(LMB_ENOMEM, "out of memory: plan");
-    for (size_t i = 0; v->leaf == LMB_LEAF_CONSTANT && i < slot->bytes / 8;
-         i++)
+    for (size_t i = 0; v->leaf == LMB_LEAF_CONSTANT && i < slot->bytes / 8; i++)
         data[i] = v->constant != NULL ? v->constant[i] : v->fill;
     slot->data = data;
     return LMB_OK;
@@ -76,8 +74,8 @@ lmb_status lmb_plan_lower_reference(lmb_plan *plan)
         if (live[i])
             LMB_GOTO(lower_node(plan, &plan->g->nodes[i]), st, done);
     for (int k = 0; k < plan->n_outputs; k++)
-        LMB_GOTO(slot_of(plan, plan->outputs[k], &plan->output_slots[k]), st,
-            done);
+        LMB_GOTO(
+            slot_of(plan, plan->outputs[k], &plan->output_slots[k]), st, done);
 done:
     lmb_free(live);
     return st;

@@ -58,8 +58,8 @@ static size_t padded(size_t bytes)
 }
 
 /* The placed ones are kept sorted by offset in `placed`. */
-static size_t lowest_gap(const lmb_plan *plan, const int32_t *placed,
-    size_t n, const lmb_slot *slot)
+static size_t lowest_gap(
+    const lmb_plan *plan, const int32_t *placed, size_t n, const lmb_slot *slot)
 {
     size_t offset = 0;
     for (size_t i = 0; i < n; i++) {
@@ -74,12 +74,12 @@ static size_t lowest_gap(const lmb_plan *plan, const int32_t *placed,
     return offset;
 }
 
-static void insert_sorted(const lmb_plan *plan, int32_t *placed, size_t n,
-    int32_t slot)
+static void insert_sorted(
+    const lmb_plan *plan, int32_t *placed, size_t n, int32_t slot)
 {
     size_t i = n;
-    while (i > 0 &&
-        plan->slots[placed[i - 1]].offset > plan->slots[slot].offset) {
+    while (
+        i > 0 && plan->slots[placed[i - 1]].offset > plan->slots[slot].offset) {
         placed[i] = placed[i - 1];
         i--;
     }

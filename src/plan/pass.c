@@ -10,8 +10,8 @@ void lmb_uses_fini(lmb_uses *u)
     *u = (lmb_uses){0};
 }
 
-lmb_status lmb_uses_make(const lmb_graph *g, int n_keep,
-    const lmb_value *keep, lmb_uses *out)
+lmb_status lmb_uses_make(
+    const lmb_graph *g, int n_keep, const lmb_value *keep, lmb_uses *out)
 {
     *out = (lmb_uses){0};
     lmb_status st = LMB_OK;
@@ -34,8 +34,8 @@ failed:
     return st;
 }
 
-lmb_node *lmb_only_user(const lmb_graph *g, const lmb_uses *u, lmb_value v,
-    const lmb_op *op)
+lmb_node *lmb_only_user(
+    const lmb_graph *g, const lmb_uses *u, lmb_value v, const lmb_op *op)
 {
     if (u->count[v.id] != 1)
         return NULL;

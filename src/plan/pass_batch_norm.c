@@ -60,16 +60,15 @@ static void fuse(lmb_graph *g, const lmb_uses *u, size_t i)
         add->removed = true;
 }
 
-lmb_status lmb_pass_fuse_batch_norm(lmb_graph *g, int n_keep,
-    const lmb_value *keep)
+lmb_status lmb_pass_fuse_batch_norm(
+    lmb_graph *g, int n_keep, const lmb_value *keep)
 {
     lmb_uses u;
     LMB_TRY(lmb_uses_make(g, n_keep, keep, &u));
     for (size_t i = 0; i < g->n_nodes; i++) {
         const lmb_node *node = &g->nodes[i];
         if (node->op == &lmb_op_batch_norm_train && node->n_in == 3 &&
-            !node->removed &&
-            !((const lmb_batch_norm_attr *)node->attr)->relu)
+            !node->removed && !((const lmb_batch_norm_attr *)node->attr)->relu)
             fuse(g, &u, i);
     }
     lmb_uses_fini(&u);

@@ -14,8 +14,8 @@ static bool same_shape(const lmb_graph *g, lmb_value a, lmb_value b)
 
 /* With both inputs of the addition convolutions, only the later one can take
  * the other as its residual: `i` must come after the residual's maker. */
-static lmb_value residual_of(const lmb_graph *g, const lmb_node *add,
-    lmb_value y, size_t i)
+static lmb_value residual_of(
+    const lmb_graph *g, const lmb_node *add, lmb_value y, size_t i)
 {
     if (((const lmb_binary_attr *)add->attr)->kind != LMB_BINARY_ADD ||
         add->in[0].id == add->in[1].id ||

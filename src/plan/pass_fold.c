@@ -20,10 +20,10 @@ static void fold(lmb_graph *g, const lmb_uses *u, size_t i)
     const lmb_value mean = norm.in[3];
     const double eps = ((const lmb_batch_norm_attr *)norm.attr)->eps;
     lmb_graph_push(g, norm.scope);
-    const lmb_value s = lmb_div(g, gamma,
-        lmb_sqrt(g, lmb_shift(g, norm.in[4], eps)));
-    const lmb_value w = lmb_mul(g, conv.in[1],
-        lmb_reshape(g, s, LMB_SHAPE(channels, 1, 1, 1)));
+    const lmb_value s =
+        lmb_div(g, gamma, lmb_sqrt(g, lmb_shift(g, norm.in[4], eps)));
+    const lmb_value w =
+        lmb_mul(g, conv.in[1], lmb_reshape(g, s, LMB_SHAPE(channels, 1, 1, 1)));
     const bool biased = conv.n_in > 2 && lmb_is(conv.in[2]);
     const lmb_value centre = biased ? lmb_sub(g, mean, conv.in[2]) : mean;
     const lmb_value b = lmb_sub(g, beta, lmb_mul(g, centre, s));
@@ -40,15 +40,14 @@ static void fold(lmb_graph *g, const lmb_uses *u, size_t i)
     g->nodes[g->values[norm.in[0].id].node].removed = true;
 }
 
-lmb_status lmb_pass_fold_batch_norm(lmb_graph *g, int n_keep,
-    const lmb_value *keep)
+lmb_status lmb_pass_fold_batch_norm(
+    lmb_graph *g, int n_keep, const lmb_value *keep)
 {
     lmb_uses u;
     LMB_TRY(lmb_uses_make(g, n_keep, keep, &u));
     const size_t count = g->n_nodes;
     for (size_t i = 0; i < count; i++)
-        if (g->nodes[i].op == &lmb_op_batch_norm_infer &&
-            !g->nodes[i].removed)
+        if (g->nodes[i].op == &lmb_op_batch_norm_infer && !g->nodes[i].removed)
             fold(g, &u, i);
     lmb_uses_fini(&u);
     return lmb_graph_status(g);

@@ -1,5 +1,6 @@
 /* pass_grad_add.c: the sum of two gradients in front of batch_norm_bwd goes
- * into it (its second dy), which saves a pass over memory per residual block. */
+ * into it (its second dy), which saves a pass over memory per residual block.
+ */
 #include "plan/pass.h"
 
 static void fuse(lmb_graph *g, const lmb_uses *u, lmb_node *bwd)
@@ -23,8 +24,8 @@ static void fuse(lmb_graph *g, const lmb_uses *u, lmb_node *bwd)
     add->removed = true;
 }
 
-lmb_status lmb_pass_fuse_grad_add(lmb_graph *g, int n_keep,
-    const lmb_value *keep)
+lmb_status lmb_pass_fuse_grad_add(
+    lmb_graph *g, int n_keep, const lmb_value *keep)
 {
     lmb_uses u;
     LMB_TRY(lmb_uses_make(g, n_keep, keep, &u));

@@ -42,7 +42,7 @@ static int32_t heap_pop(heap *h)
 
 typedef struct sorter {
     lmb_graph *g;
-    int32_t *waiting;    /* per node: inputs not made yet */
+    int32_t *waiting; /* per node: inputs not made yet */
     int32_t *first, *next, *user; /* users of each value, as lists */
     heap ready;
     lmb_node *sorted;

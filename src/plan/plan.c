@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-/* --- workspace ----------------------------------------------------------------- */
+/* --- workspace
+ * ----------------------------------------------------------------- */
 
 lmb_status lmb_workspace_new(lmb_workspace **out)
 {
@@ -31,15 +32,16 @@ static lmb_status workspace_reserve(lmb_workspace *w, size_t size)
         return LMB_OK;
     void *data = lmb_alloc(size, 1);
     if (data == NULL)
-        return LMB_FAIL(LMB_ENOMEM, "out of memory: %zu bytes of activations",
-            size);
+        return LMB_FAIL(
+            LMB_ENOMEM, "out of memory: %zu bytes of activations", size);
     lmb_free(w->data);
     w->data = data;
     w->size = size;
     return LMB_OK;
 }
 
-/* --- what is needed, what never changes -------------------------------------------- */
+/* --- what is needed, what never changes
+ * -------------------------------------------- */
 
 lmb_status lmb_plan_live(const lmb_plan *plan, bool *live)
 {
@@ -85,8 +87,7 @@ static void find_changing_stores(lmb_plan *plan)
         if (node->op == &lmb_op_store_grad)
             p = ((const lmb_store_grad_attr *)node->attr)->param;
         else if (node->op == &lmb_op_batch_norm_update)
-            p = ((const lmb_batch_norm_update_attr *)node->attr)
-                    ->running_mean;
+            p = ((const lmb_batch_norm_update_attr *)node->attr)->running_mean;
         if (p != NULL && !node->removed)
             plan->store_static[store_index(plan, p->owner)] = false;
     }
@@ -112,10 +113,10 @@ static void mark_static(lmb_plan *plan)
     }
 }
 
-/* --- slots and steps ------------------------------------------------------------------- */
+/* --- slots and steps
+ * ------------------------------------------------------------------- */
 
-int32_t lmb_plan_add_slot(lmb_plan *plan, const lmb_slot *slot,
-    lmb_status *st)
+int32_t lmb_plan_add_slot(lmb_plan *plan, const lmb_slot *slot, lmb_status *st)
 {
     *st = LMB_GROW(plan->slots, plan->n_slots, plan->slots_capacity);
     if (*st != LMB_OK)
@@ -164,10 +165,12 @@ void lmb_plan_free(lmb_plan *plan)
     lmb_free(plan);
 }
 
-/* --- compiling ---------------------------------------------------------------------------- */
+/* --- compiling
+ * ----------------------------------------------------------------------------
+ */
 
-static lmb_status allocate(lmb_plan *plan, int n_outputs,
-    const lmb_value *outputs)
+static lmb_status allocate(
+    lmb_plan *plan, int n_outputs, const lmb_value *outputs)
 {
     LMB_TRY(lmb_arena_new(&plan->memory));
     LMB_TRY(LMB_NEW(plan->forms, plan->g->n_values));
@@ -191,8 +194,8 @@ static lmb_status allocate(lmb_plan *plan, int n_outputs,
     return LMB_OK;
 }
 
-static lmb_status compile(lmb_plan *plan, int n_outputs,
-    const lmb_value *outputs)
+static lmb_status compile(
+    lmb_plan *plan, int n_outputs, const lmb_value *outputs)
 {
     LMB_TRY(lmb_graph_status(plan->g));
     LMB_TRY(allocate(plan, n_outputs, outputs));
@@ -233,10 +236,11 @@ lmb_status lmb_plan_compile(lmb_graph *g, int n_outputs,
     return LMB_OK;
 }
 
-/* --- binding and reading --------------------------------------------------------------------- */
+/* --- binding and reading
+ * --------------------------------------------------------------------- */
 
-lmb_status lmb_plan_set(lmb_plan *plan, lmb_value input, lmb_dtype dtype,
-    const void *data)
+lmb_status lmb_plan_set(
+    lmb_plan *plan, lmb_value input, lmb_dtype dtype, const void *data)
 {
     const lmb_value_info *info = &plan->g->values[input.id];
     const bool index = info->type.dtype == LMB_I32;
@@ -268,8 +272,8 @@ static int32_t output_slot(const lmb_plan *plan, lmb_value v)
     return -1;
 }
 
-lmb_status lmb_plan_read(const lmb_plan *plan, lmb_value output,
-    lmb_dtype dtype, void *data)
+lmb_status lmb_plan_read(
+    const lmb_plan *plan, lmb_value output, lmb_dtype dtype, void *data)
 {
     const int32_t slot = output_slot(plan, output);
     if (slot < 0)

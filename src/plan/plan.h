@@ -24,7 +24,7 @@ int64_t lmb_workspace_size(const lmb_workspace *w); /* bytes */
 
 typedef struct lmb_plan_opts {
     bool reference; /* f64 reference kernels, no fusion */
-    bool bf16;      /* activations and packed weights in bf16 */
+    bool bf16; /* activations and packed weights in bf16 */
     bool allow_reference; /* f64 kernels for ops that have no fast one */
     lmb_workspace *workspace; /* NULL: the plan has its own */
 } lmb_plan_opts;
@@ -39,8 +39,8 @@ void lmb_passes_backward(lmb_graph *g, int n_keep, const lmb_value *keep);
  * plan. Errors: the graph's own; EUNSUPPORTED names an op without a fast
  * kernel (unless allow_reference); ENOMEM. */
 lmb_status lmb_plan_compile(lmb_graph *g, int n_outputs,
-    const lmb_value *outputs, const lmb_plan_opts *opts, lmb_plan **out)
-    LMB_MUST_CHECK;
+    const lmb_value *outputs, const lmb_plan_opts *opts,
+    lmb_plan **out) LMB_MUST_CHECK;
 void lmb_plan_free(lmb_plan *plan);
 
 /* Points an input at dense row-major memory of the given dtype: F32 or F64 for
@@ -61,8 +61,8 @@ double lmb_plan_scalar(const lmb_plan *plan, lmb_value output);
 /* Runs again, step by step and without side effects, and describes the first
  * step that gives a non-finite number: "batch_norm_train in student/layer1"
  * (empty if there is none). */
-lmb_status lmb_plan_find_nonfinite(lmb_plan *plan, char *text, size_t size)
-    LMB_MUST_CHECK;
+lmb_status lmb_plan_find_nonfinite(
+    lmb_plan *plan, char *text, size_t size) LMB_MUST_CHECK;
 
 /* What a plan is made of, for reports and benchmarks. */
 typedef struct lmb_plan_stats {
@@ -78,13 +78,12 @@ const char *lmb_plan_fallbacks(const lmb_plan *plan);
 typedef struct lmb_plan_time {
     const char *op;
     double seconds; /* a run */
-    int count;      /* steps */
+    int count; /* steps */
 } lmb_plan_time;
 lmb_status lmb_plan_profile(lmb_plan *plan, int runs, int max,
     lmb_plan_time *out, int *n) LMB_MUST_CHECK;
 /* Seconds a run of the plan's convolutions and matrix products alone, each
  * timed by itself in oneDNN's free choice of layout: the limit of any plan. */
-lmb_status lmb_plan_limit(const lmb_plan *plan, double *seconds)
-    LMB_MUST_CHECK;
+lmb_status lmb_plan_limit(const lmb_plan *plan, double *seconds) LMB_MUST_CHECK;
 
 #endif

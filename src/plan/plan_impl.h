@@ -2,27 +2,27 @@
 #ifndef LMB_PLAN_PLAN_IMPL_H
 #define LMB_PLAN_PLAN_IMPL_H
 
-#include "base/str.h"
 #include "backend/cpu/kernel.h"
 #include "backend/onednn/dnn.h"
+#include "base/str.h"
 #include "graph/ir.h"
 #include "plan/plan.h"
 
 /* How a value lies in memory. */
 typedef enum lmb_form {
-    LMB_FORM_PLAIN,     /* dense row-major, f32 or int32 */
-    LMB_FORM_NHWC,      /* rank 4, f32 */
+    LMB_FORM_PLAIN, /* dense row-major, f32 or int32 */
+    LMB_FORM_NHWC, /* rank 4, f32 */
     LMB_FORM_NHWC_BF16, /* rank 4, bf16 */
     LMB_FORM_COUNT,
     LMB_FORM_PACKED, /* convolution weights, oneDNN's own layout */
-    LMB_FORM_REF,    /* dense double: reference plans */
+    LMB_FORM_REF, /* dense double: reference plans */
 } lmb_form;
 
 typedef enum lmb_place {
-    LMB_PLACE_ARENA,  /* workspace + offset */
+    LMB_PLACE_ARENA, /* workspace + offset */
     LMB_PLACE_STATIC, /* plan->static_memory + offset */
-    LMB_PLACE_FIXED,  /* `data` was set when compiled (parameter, constant) */
-    LMB_PLACE_INPUT,  /* `data` is set by lmb_plan_set */
+    LMB_PLACE_FIXED, /* `data` was set when compiled (parameter, constant) */
+    LMB_PLACE_INPUT, /* `data` is set by lmb_plan_set */
 } lmb_place;
 
 typedef struct lmb_slot {
@@ -38,21 +38,21 @@ typedef struct lmb_slot {
 } lmb_slot;
 
 typedef enum lmb_step_kind {
-    LMB_STEP_KERNEL,       /* one of our CPU kernels */
-    LMB_STEP_FALLBACK,     /* f64 reference on converted operands */
-    LMB_STEP_REFERENCE,    /* f64 reference directly */
-    LMB_STEP_CONV,         /* any of the three convolutions */
+    LMB_STEP_KERNEL, /* one of our CPU kernels */
+    LMB_STEP_FALLBACK, /* f64 reference on converted operands */
+    LMB_STEP_REFERENCE, /* f64 reference directly */
+    LMB_STEP_CONV, /* any of the three convolutions */
     LMB_STEP_MATMUL,
-    LMB_STEP_PACK,         /* plain weights -> packed */
-    LMB_STEP_UNPACK,       /* packed gradient -> plain */
-    LMB_STEP_UNPACK_GRAD,  /* packed gradient -> slot of the parameter */
-    LMB_STEP_LAYOUT,       /* between PLAIN and NHWC forms */
+    LMB_STEP_PACK, /* plain weights -> packed */
+    LMB_STEP_UNPACK, /* packed gradient -> plain */
+    LMB_STEP_UNPACK_GRAD, /* packed gradient -> slot of the parameter */
+    LMB_STEP_LAYOUT, /* between PLAIN and NHWC forms */
 } lmb_step_kind;
 
 typedef struct lmb_step {
     lmb_step_kind kind;
     const lmb_node *node; /* NULL: made by the planner */
-    const char *name;     /* op name, or "pack", "layout", ... */
+    const char *name; /* op name, or "pack", "layout", ... */
     int n_in, n_out;
     int32_t in[LMB_MAX_IN], out[LMB_MAX_OUT]; /* slots; -1: absent */
     int32_t scratch;
@@ -82,7 +82,7 @@ struct lmb_plan {
     lmb_slot *slots;
     size_t n_slots, slots_capacity;
     int32_t (*forms)[LMB_FORM_COUNT]; /* per value: slot of each form, or -1 */
-    bool *is_static;                  /* per value */
+    bool *is_static; /* per value */
     lmb_steps steps, static_steps;
     size_t arena_size, static_size;
     void *static_memory;
@@ -103,10 +103,9 @@ struct lmb_plan {
 
 /* Marks nodes that outputs or side effects need (compile.c). */
 lmb_status lmb_plan_live(const lmb_plan *plan, bool *live) LMB_MUST_CHECK;
-int32_t lmb_plan_add_slot(lmb_plan *plan, const lmb_slot *slot,
-    lmb_status *st);
-lmb_status lmb_plan_add_step(lmb_plan *plan, bool is_static, lmb_step **out)
-    LMB_MUST_CHECK;
+int32_t lmb_plan_add_slot(lmb_plan *plan, const lmb_slot *slot, lmb_status *st);
+lmb_status lmb_plan_add_step(
+    lmb_plan *plan, bool is_static, lmb_step **out) LMB_MUST_CHECK;
 lmb_status lmb_plan_lower_fast(lmb_plan *plan) LMB_MUST_CHECK;
 lmb_status lmb_plan_lower_reference(lmb_plan *plan) LMB_MUST_CHECK;
 /* Places slots in arena and static memory (memory.c). */

@@ -12,8 +12,8 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static lmb_plan_time *row_of(lmb_plan_time *rows, int max, int *n,
-    const char *name)
+static lmb_plan_time *row_of(
+    lmb_plan_time *rows, int max, int *n, const char *name)
 {
     for (int i = 0; i < *n; i++)
         if (strcmp(rows[i].op, name) == 0)
@@ -31,8 +31,8 @@ static int by_time(const void *a, const void *b)
     return x->seconds < y->seconds ? 1 : x->seconds > y->seconds ? -1 : 0;
 }
 
-lmb_status lmb_plan_profile(lmb_plan *plan, int runs, int max,
-    lmb_plan_time *out, int *n)
+lmb_status lmb_plan_profile(
+    lmb_plan *plan, int runs, int max, lmb_plan_time *out, int *n)
 {
     *n = 0;
     for (int r = 0; r < runs; r++) {
@@ -50,7 +50,8 @@ lmb_status lmb_plan_profile(lmb_plan *plan, int runs, int max,
     return LMB_OK;
 }
 
-/* --- the limit -------------------------------------------------------------------- */
+/* --- the limit
+ * -------------------------------------------------------------------- */
 
 /* The best of several runs on zeroed memory of its own. */
 static lmb_status time_conv(const lmb_dnn_conv_spec *spec, double *seconds)
@@ -73,9 +74,8 @@ static lmb_status time_conv(const lmb_dnn_conv_spec *spec, double *seconds)
     const size_t pad_x = x / 64 * 4 * (spec->x[1] % 16 != 0 ? 6 : 1) + 64;
     const size_t pad_y = y / 64 * 4 * (spec->y[1] % 16 != 0 ? 2 : 1) + 64;
     char *memory = lmb_alloc(pad_x + pad_y + w + s + 65536, 1);
-    lmb_status st = memory != NULL
-        ? LMB_OK
-        : LMB_FAIL(LMB_ENOMEM, "out of memory: limit");
+    lmb_status st =
+        memory != NULL ? LMB_OK : LMB_FAIL(LMB_ENOMEM, "out of memory: limit");
     *seconds = 1e30;
     for (int r = 0; r < 7 && st == LMB_OK; r++) {
         const lmb_dnn_conv_args args = {
@@ -118,9 +118,9 @@ lmb_status lmb_plan_limit(const lmb_plan *plan, double *seconds)
         if (step->kind != LMB_STEP_CONV)
             continue;
         size_t j = 0;
-        while (j < i && (plan->steps.items[j]->kind != LMB_STEP_CONV ||
-                            !same_spec(&plan->steps.items[j]->spec,
-                                &step->spec)))
+        while (j < i &&
+            (plan->steps.items[j]->kind != LMB_STEP_CONV ||
+                !same_spec(&plan->steps.items[j]->spec, &step->spec)))
             j++;
         if (j < i)
             known[i] = known[j];

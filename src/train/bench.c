@@ -23,8 +23,8 @@ typedef struct bench {
     lmb_tensor *x, *labels, *indices;
 } bench;
 
-static lmb_status open_network(const char *name, int64_t classes,
-    int64_t size, uint64_t seed, lmb_network *out)
+static lmb_status open_network(const char *name, int64_t classes, int64_t size,
+    uint64_t seed, lmb_network *out)
 {
     const lmb_model *model = NULL;
     LMB_TRY(lmb_model_get(name, &model));
@@ -61,8 +61,7 @@ static lmb_status make_batch(bench *b, int64_t n, int64_t size)
     for (int64_t i = 0; i < lmb_tensor_count(b->x); i++)
         ((float *)b->x->data)[i] = (float)lmb_rng_normal(&rng);
     for (int64_t i = 0; i < n; i++)
-        ((int32_t *)b->labels->data)[i] =
-            (int32_t)(i % b->student.classes);
+        ((int32_t *)b->labels->data)[i] = (int32_t)(i % b->student.classes);
     return LMB_OK;
 }
 
@@ -111,8 +110,8 @@ static lmb_status one_step(bench *b, double *seconds)
         lmb_optim_step(b->optims[i], 1e-6, 1);
     *seconds = lmb_run_now() - start;
     if (!isfinite(r.loss))
-        return LMB_FAIL(LMB_ENUMERIC, "the loss of the benchmark is %g",
-            r.loss);
+        return LMB_FAIL(
+            LMB_ENUMERIC, "the loss of the benchmark is %g", r.loss);
     return LMB_OK;
 }
 
@@ -152,16 +151,16 @@ static int64_t peak_memory(void)
     return (int64_t)kib * 1024;
 }
 
-static lmb_status measure(bench *b, int64_t steps, int64_t size,
-    lmb_bench_result *r)
+static lmb_status measure(
+    bench *b, int64_t steps, int64_t size, lmb_bench_result *r)
 {
     const lmb_run_config *c = b->config;
     if (c->student == NULL)
         return LMB_FAIL(LMB_EUSAGE, "bench step: --student NAME");
     LMB_TRY(open_network(c->student, c->classes, size, 1, &b->student));
     if (c->n_teachers > 0)
-        LMB_TRY(open_network(c->teachers[0].model, c->classes, size, 2,
-            &b->teacher));
+        LMB_TRY(open_network(
+            c->teachers[0].model, c->classes, size, 2, &b->teacher));
     LMB_TRY(open_terms(b));
     const double start = lmb_run_now();
     size = size > 0 ? size : b->student.model->default_size;
@@ -180,8 +179,7 @@ static lmb_status measure(bench *b, int64_t steps, int64_t size,
         r->profile_seconds += r->rows[i].seconds;
     double limit = 0;
     LMB_TRY(lmb_plan_limit(b->step->plan, &limit));
-    r->limit_images_per_second =
-        limit > 0 ? (double)c->train.batch / limit : 0;
+    r->limit_images_per_second = limit > 0 ? (double)c->train.batch / limit : 0;
     r->limit_ratio = limit / median;
     return LMB_OK;
 }

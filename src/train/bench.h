@@ -2,8 +2,8 @@
 #ifndef LMB_TRAIN_BENCH_H
 #define LMB_TRAIN_BENCH_H
 
-#include "train/run_config.h"
 #include "plan/plan.h"
+#include "train/run_config.h"
 
 enum { LMB_BENCH_ROWS = 48 };
 
@@ -12,7 +12,7 @@ typedef struct lmb_bench_result {
     double limit_images_per_second; /* its convolutions alone (plan.h) */
     double limit_ratio;
     int64_t peak_memory_bytes; /* of the process */
-    int64_t plan_bytes;        /* activations and packed weights */
+    int64_t plan_bytes; /* activations and packed weights */
     double compile_seconds;
     bool bf16;
     int threads;

@@ -8,25 +8,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- scalars as text ------------------------------------------------------------ */
+/* --- scalars as text
+ * ------------------------------------------------------------ */
 
 /* Every scalar of the state: one list for saving and loading. Doubles are
  * written in hexadecimal, which reads back to the same bits. */
-#define DOUBLES(X)                                                           \
-    X(sum_loss)                                                              \
-    X(sum_ce)                                                                \
-    X(best_top1)                                                             \
-    X(best_top5)                                                             \
-    X(last_top1)                                                             \
+#define DOUBLES(X) \
+    X(sum_loss) \
+    X(sum_ce) \
+    X(best_top1) \
+    X(best_top5) \
+    X(last_top1) \
     X(last_top5)
-#define INTEGERS(X)                                                          \
-    X(epoch)                                                                 \
-    X(step_in_epoch)                                                         \
-    X(step)                                                                  \
-    X(sum_images)                                                            \
-    X(sum_correct)                                                           \
-    X(best_epoch)                                                            \
-    X(mark.metrics_bytes)                                                    \
+#define INTEGERS(X) \
+    X(epoch) \
+    X(step_in_epoch) \
+    X(step) \
+    X(sum_images) \
+    X(sum_correct) \
+    X(best_epoch) \
+    X(mark.metrics_bytes) \
     X(mark.events_bytes)
 
 static lmb_status put_double(lmb_weights *w, const char *key, double value)
@@ -43,8 +44,8 @@ static lmb_status put_integer(lmb_weights *w, const char *key, int64_t value)
     return lmb_weights_meta_set(w, key, text);
 }
 
-static lmb_status get_double(const lmb_weights *w, const char *path,
-    const char *key, double *out)
+static lmb_status get_double(
+    const lmb_weights *w, const char *path, const char *key, double *out)
 {
     const char *text = lmb_weights_meta_get(w, key);
     char *end = NULL;
@@ -57,8 +58,8 @@ static lmb_status get_double(const lmb_weights *w, const char *path,
     return LMB_OK;
 }
 
-static lmb_status get_integer(const lmb_weights *w, const char *path,
-    const char *key, int64_t *out)
+static lmb_status get_integer(
+    const lmb_weights *w, const char *path, const char *key, int64_t *out)
 {
     const char *text = lmb_weights_meta_get(w, key);
     if (text == NULL || !lmb_parse_i64(text, out) || *out < 0)
@@ -117,14 +118,15 @@ static lmb_status get_scalars(const lmb_weights *w, const char *path,
     return LMB_OK;
 }
 
-/* --- arrays ----------------------------------------------------------------------- */
+/* --- arrays
+ * ----------------------------------------------------------------------- */
 
 /* One array of the state: where it lies and what it is called. */
 typedef lmb_status visit_array(void *user, const char *name, lmb_dtype dtype,
     const lmb_shape *shape, void *data);
 
-static lmb_status visit_store(const lmb_run_state *s, int i,
-    visit_array *visit, void *user)
+static lmb_status visit_store(
+    const lmb_run_state *s, int i, visit_array *visit, void *user)
 {
     char name[512];
     lmb_params *store = s->stores[i];
@@ -141,14 +143,14 @@ static lmb_status visit_store(const lmb_run_state *s, int i,
     for (int k = 0; k < lmb_optim_slots(s->optims[i]); k++) {
         (void)snprintf(name, sizeof name, "optim/%d/%s", i,
             lmb_optim_slot_name(s->optims[i], k));
-        LMB_TRY(visit(user, name, dtype, &flat,
-            lmb_optim_slot(s->optims[i], k)));
+        LMB_TRY(
+            visit(user, name, dtype, &flat, lmb_optim_slot(s->optims[i], k)));
     }
     return LMB_OK;
 }
 
-static lmb_status visit_all(const lmb_run_state *s, visit_array *visit,
-    void *user)
+static lmb_status visit_all(
+    const lmb_run_state *s, visit_array *visit, void *user)
 {
     for (int i = 0; i < s->n_stores; i++)
         LMB_TRY(visit_store(s, i, visit, user));
@@ -195,8 +197,7 @@ static lmb_status read_array(void *user, const char *name, lmb_dtype dtype,
 {
     const reading *r = user;
     const lmb_tensor *t = lmb_weights_find(r->w, name);
-    if (t == NULL || t->dtype != dtype ||
-        !lmb_shape_equal(&t->shape, shape))
+    if (t == NULL || t->dtype != dtype || !lmb_shape_equal(&t->shape, shape))
         return LMB_FAIL(LMB_EFORMAT, "%s: %s is %s, not %s %s", r->path, name,
             t != NULL ? lmb_shape_text(&t->shape) : "missing",
             lmb_dtype_name(dtype), lmb_shape_text(shape));

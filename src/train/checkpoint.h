@@ -26,11 +26,11 @@ typedef struct lmb_run_state {
     char config_hash[20]; /* of what must not change on resume */
 } lmb_run_state;
 
-lmb_status lmb_checkpoint_save(const char *path, const lmb_run_state *s)
-    LMB_MUST_CHECK;
+lmb_status lmb_checkpoint_save(
+    const char *path, const lmb_run_state *s) LMB_MUST_CHECK;
 /* Fills a state whose stores, optimisers and EMA exist already. All or
  * nothing. Errors: EFORMAT for another network, method or config. */
-lmb_status lmb_checkpoint_load(const char *path, lmb_run_state *s)
-    LMB_MUST_CHECK;
+lmb_status lmb_checkpoint_load(
+    const char *path, lmb_run_state *s) LMB_MUST_CHECK;
 
 #endif

@@ -32,7 +32,8 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* --- plans ---------------------------------------------------------------------- */
+/* --- plans
+ * ---------------------------------------------------------------------- */
 
 static lmb_status make_plan(lmb_evaluator *e, int64_t batch, eval_plan *p)
 {
@@ -68,7 +69,8 @@ static lmb_status plan_for(lmb_evaluator *e, int64_t batch, eval_plan **out)
     return make_plan(e, batch, *out);
 }
 
-/* --- making ----------------------------------------------------------------------- */
+/* --- making
+ * ----------------------------------------------------------------------- */
 
 static lmb_status take_part(lmb_evaluator *e)
 {
@@ -139,7 +141,8 @@ void lmb_evaluator_free(lmb_evaluator *e)
     lmb_free(e);
 }
 
-/* --- counting ------------------------------------------------------------------------ */
+/* --- counting
+ * ------------------------------------------------------------------------ */
 
 /* Classes that rank above the label; equal logits count as above if their
  * index is smaller, as a stable sort would have it. */
@@ -190,11 +193,10 @@ static lmb_status run_batches(lmb_evaluator *e, lmb_eval_result *r)
         eval_plan *p = NULL;
         LMB_GOTO(lmb_loader_next(e->loader, &batch), st, done);
         LMB_GOTO(plan_for(e, batch.count, &p), st, done);
-        LMB_GOTO(lmb_plan_set(p->plan, p->x, LMB_F32, batch.views[0]->data),
-            st, done);
-        LMB_GOTO(lmb_plan_run(p->plan), st, done);
-        LMB_GOTO(lmb_plan_read(p->plan, p->logits, LMB_F64, logits), st,
+        LMB_GOTO(lmb_plan_set(p->plan, p->x, LMB_F32, batch.views[0]->data), st,
             done);
+        LMB_GOTO(lmb_plan_run(p->plan), st, done);
+        LMB_GOTO(lmb_plan_read(p->plan, p->logits, LMB_F64, logits), st, done);
         count_batch(r, logits, batch.labels->data, batch.count, &top1, &top5);
     }
     r->top1 = 100.0 * (double)top1 / (double)r->count;

@@ -9,13 +9,12 @@ static lmb_status declare(const lmb_network *net, int size)
     lmb_graph *g = NULL;
     LMB_TRY(lmb_graph_new(&g));
     lmb_nn *nn = lmb_alloc(1, sizeof *nn);
-    lmb_status st = nn != NULL
-        ? LMB_OK
-        : LMB_FAIL(LMB_ENOMEM, "out of memory: network");
+    lmb_status st =
+        nn != NULL ? LMB_OK : LMB_FAIL(LMB_ENOMEM, "out of memory: network");
     if (st == LMB_OK) {
         lmb_nn_init(nn, g, net->params, LMB_MODE_EVAL);
-        const lmb_value x = lmb_graph_input(g, "x", LMB_F32,
-            LMB_SHAPE(1, 3, size, size));
+        const lmb_value x =
+            lmb_graph_input(g, "x", LMB_F32, LMB_SHAPE(1, 3, size, size));
         (void)net->model->build(net->model, nn, x, net->classes);
         st = lmb_graph_status(g);
     }
@@ -49,8 +48,8 @@ void lmb_network_fini(lmb_network *net)
 }
 
 static lmb_status from_weights(const lmb_weights *w, const char *path,
-    const char *model_name, const lmb_weights_about *about,
-    int default_size, lmb_network *net)
+    const char *model_name, const lmb_weights_about *about, int default_size,
+    lmb_network *net)
 {
     if (model_name == NULL && about->model[0] == '\0')
         return LMB_FAIL(LMB_EINVAL,
@@ -58,8 +57,8 @@ static lmb_status from_weights(const lmb_weights *w, const char *path,
             "--teacher)",
             path);
     const lmb_model *model = NULL;
-    LMB_TRY(lmb_model_get(model_name != NULL ? model_name : about->model,
-        &model));
+    LMB_TRY(
+        lmb_model_get(model_name != NULL ? model_name : about->model, &model));
     int classes = 0;
     LMB_TRY(lmb_weights_classes(w, path, model, &classes));
     const int size = about->size > 0 ? about->size
@@ -80,8 +79,8 @@ lmb_status lmb_network_load(const char *path, const char *model,
     lmb_status st = LMB_OK;
     LMB_GOTO(lmb_weights_load(path, &w), st, done);
     LMB_GOTO(lmb_weights_about_read(w, path, &about), st, done);
-    LMB_GOTO(from_weights(w, path, model, &about, default_size, &net), st,
-        done);
+    LMB_GOTO(
+        from_weights(w, path, model, &about, default_size, &net), st, done);
     for (int c = 0; c < 3; c++) {
         net.mean[c] = mean != NULL ? mean[c]
             : about.has_norm       ? about.mean[c]
@@ -102,8 +101,8 @@ done:
     return st;
 }
 
-lmb_status lmb_network_save(const lmb_network *net, const lmb_dataset *data,
-    int size, const char *path)
+lmb_status lmb_network_save(
+    const lmb_network *net, const lmb_dataset *data, int size, const char *path)
 {
     lmb_weights_about about = {
         .classes = net->classes,
@@ -116,8 +115,7 @@ lmb_status lmb_network_save(const lmb_network *net, const lmb_dataset *data,
     memcpy(about.std, net->std, sizeof about.std);
     /* Borrowed for the call: not ours to free. */
     if (data != NULL && lmb_dataset_classes(data) == net->classes)
-        about.class_names =
-            (char **)(uintptr_t)lmb_dataset_class_names(data);
+        about.class_names = (char **)(uintptr_t)lmb_dataset_class_names(data);
     lmb_weights *w = NULL;
     LMB_TRY(lmb_params_to_weights(net->params, &about, &w));
     const lmb_status st = lmb_weights_save(path, w);

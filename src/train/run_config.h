@@ -35,20 +35,20 @@ typedef struct lmb_train_opts {
     int32_t schedule; /* lmb_schedule_kind */
     double decay_rate, min_lr, warmup_epochs;
     double clip_norm; /* 0: off */
-    double ema;       /* decay; 0: off */
-    int64_t threads;  /* of the arithmetic; 0: all cores */
+    double ema; /* decay; 0: off */
+    int64_t threads; /* of the arithmetic; 0: all cores */
     int64_t loader_threads;
     int64_t seed;
     int32_t precision; /* lmb_precision */
-    int32_t augment;   /* lmb_augment */
+    int32_t augment; /* lmb_augment */
     double val_split, fraction;
-    int64_t save_every;    /* steps between checkpoints; 0: epochs only */
-    double save_minutes;   /* and minutes */
-    int64_t eval_every;    /* epochs */
+    int64_t save_every; /* steps between checkpoints; 0: epochs only */
+    double save_minutes; /* and minutes */
+    int64_t eval_every; /* epochs */
     int64_t eval_batch;
-    int64_t log_every;     /* steps between lines without a terminal */
+    int64_t log_every; /* steps between lines without a terminal */
     int64_t teacher_check; /* samples; 0: off */
-    int64_t max_steps;     /* stop after so many; 0: off (tests, benchmarks) */
+    int64_t max_steps; /* stop after so many; 0: off (tests, benchmarks) */
     bool allow_reference;
 } lmb_train_opts;
 extern const lmb_opt lmb_train_opts_table[];
@@ -73,10 +73,10 @@ typedef struct lmb_teacher_config {
 typedef struct lmb_run_config {
     lmb_arena *arena;
     const char *student; /* model name; `train` calls it model */
-    const char *init;    /* weights to start from, or NULL */
-    const char *data;    /* "cifar100:DIR" */
+    const char *init; /* weights to start from, or NULL */
+    const char *data; /* "cifar100:DIR" */
     const char *train_split, *test_split; /* NULL: "train", "test" */
-    int64_t classes;     /* 0: from the data */
+    int64_t classes; /* 0: from the data */
     lmb_teacher_config teachers[LMB_MAX_TEACHERS];
     int n_teachers;
     lmb_method_config methods[LMB_MAX_METHODS];

@@ -42,11 +42,11 @@ struct lmb_run {
 
 double lmb_run_now(void);
 /* "out/name" in the config's arena; NULL and a message when out of memory. */
-lmb_status lmb_run_path(const lmb_run *run, const char *name,
-    const char **out) LMB_MUST_CHECK;
+lmb_status lmb_run_path(
+    const lmb_run *run, const char *name, const char **out) LMB_MUST_CHECK;
 /* The compiled step for a batch size in the current phases. */
-lmb_status lmb_run_step_for(lmb_run *run, int64_t batch,
-    lmb_train_step **out) LMB_MUST_CHECK;
+lmb_status lmb_run_step_for(
+    lmb_run *run, int64_t batch, lmb_train_step **out) LMB_MUST_CHECK;
 lmb_status lmb_run_save(lmb_run *run) LMB_MUST_CHECK;
 /* Phases of the terms at `epoch`; plans of other phases are dropped. */
 void lmb_run_enter_epoch(lmb_run *run, int64_t epoch);

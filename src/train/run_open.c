@@ -13,7 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- data ------------------------------------------------------------------------ */
+/* --- data
+ * ------------------------------------------------------------------------ */
 
 static const char *or_else(const char *text, const char *otherwise)
 {
@@ -25,25 +26,24 @@ static lmb_status open_data(lmb_run *run)
     const lmb_run_config *c = run->config;
     const uint64_t seed = (uint64_t)c->train.seed;
     if (c->data == NULL)
-        return LMB_FAIL(LMB_EUSAGE,
-            "no data set: --data NAME:DIR (limbeck list datasets)");
-    LMB_TRY(lmb_dataset_open(c->data, or_else(c->train_split, "train"), NULL,
-        &run->opened));
+        return LMB_FAIL(
+            LMB_EUSAGE, "no data set: --data NAME:DIR (limbeck list datasets)");
+    LMB_TRY(lmb_dataset_open(
+        c->data, or_else(c->train_split, "train"), NULL, &run->opened));
     run->train_data = run->opened;
     if (c->train.val_split > 0) {
-        LMB_TRY(lmb_dataset_split(run->opened, c->train.val_split, seed,
-            &run->rest, &run->held));
+        LMB_TRY(lmb_dataset_split(
+            run->opened, c->train.val_split, seed, &run->rest, &run->held));
         run->train_data = run->rest;
         run->chosen = run->held;
     }
     if (c->train.fraction < 1) {
-        LMB_TRY(lmb_dataset_fraction(
-            (lmb_dataset *)(uintptr_t)run->train_data, c->train.fraction,
-            seed, &run->fraction));
+        LMB_TRY(lmb_dataset_fraction((lmb_dataset *)(uintptr_t)run->train_data,
+            c->train.fraction, seed, &run->fraction));
         run->train_data = run->fraction;
     }
-    const lmb_status st = lmb_dataset_open(c->data,
-        or_else(c->test_split, "test"), NULL, &run->test);
+    const lmb_status st = lmb_dataset_open(
+        c->data, or_else(c->test_split, "test"), NULL, &run->test);
     if (st != LMB_OK && (run->chosen == NULL || c->test_split != NULL))
         return lmb__wrap(st, "no test split (--val-split F holds one out)");
     if (run->chosen == NULL)
@@ -64,7 +64,8 @@ static int input_size(const lmb_run *run)
     return run->train_transform.height;
 }
 
-/* --- networks ---------------------------------------------------------------------- */
+/* --- networks
+ * ---------------------------------------------------------------------- */
 
 static lmb_status open_student(lmb_run *run)
 {
@@ -79,10 +80,9 @@ static lmb_status open_student(lmb_run *run)
         return LMB_FAIL(LMB_EINVAL,
             "--classes %lld, but the data has %d classes",
             (long long)c->classes, classes);
-    LMB_TRY(lmb_network_new(model, classes, input_size(run), LMB_F32,
-        &run->student));
-    lmb_dataset_mean_std(run->train_data, run->student.mean,
-        run->student.std);
+    LMB_TRY(lmb_network_new(
+        model, classes, input_size(run), LMB_F32, &run->student));
+    lmb_dataset_mean_std(run->train_data, run->student.mean, run->student.std);
     lmb_params_init(run->student.params, (uint64_t)c->train.seed);
     if (c->init == NULL)
         return LMB_OK;
@@ -111,13 +111,13 @@ static lmb_status open_teacher(lmb_run *run)
             c->n_teachers);
     const lmb_teacher_config *t = &c->teachers[0];
     if (t->weights == NULL)
-        return LMB_FAIL(LMB_EUSAGE, "teacher %s has no weights: "
-                                    "--teacher-weights FILE",
+        return LMB_FAIL(LMB_EUSAGE,
+            "teacher %s has no weights: "
+            "--teacher-weights FILE",
             or_else(t->model, ""));
-    LMB_TRY(lmb_network_load(t->weights, t->model,
-        t->has_norm ? t->mean : NULL, t->has_norm ? t->std : NULL,
-        run->student.mean, run->student.std, input_size(run), &run->teacher,
-        NULL));
+    LMB_TRY(lmb_network_load(t->weights, t->model, t->has_norm ? t->mean : NULL,
+        t->has_norm ? t->std : NULL, run->student.mean, run->student.std,
+        input_size(run), &run->teacher, NULL));
     run->has_teacher = true;
     if (run->teacher.classes != run->student.classes)
         return LMB_FAIL(LMB_EINVAL,
@@ -126,22 +126,23 @@ static lmb_status open_teacher(lmb_run *run)
     return LMB_OK;
 }
 
-/* --- methods ------------------------------------------------------------------------ */
+/* --- methods
+ * ------------------------------------------------------------------------ */
 
-static lmb_status open_term(lmb_run *run, const lmb_method_config *c,
-    lmb_term *term)
+static lmb_status open_term(
+    lmb_run *run, const lmb_method_config *c, lmb_term *term)
 {
     LMB_TRY(lmb_method_get(c->name, &term->method));
     LMB_TRY(lmb_params_new(LMB_F32, &term->params));
-    LMB_TRY(lmb_method_new(term->method, c->n_options, c->key, c->value,
-        &term->state));
+    LMB_TRY(lmb_method_new(
+        term->method, c->n_options, c->key, c->value, &term->state));
     term->weight = isnan(c->weight) ? term->method->weight : c->weight;
     term->warmup = isnan(c->warmup) ? term->method->warmup : c->warmup;
     for (int i = 0; i < c->n_map; i++)
-        LMB_TRY(lmb_pairing_parse(run->config->arena, c->map[i],
-            &term->map[term->n_map++]));
-    const uint32_t not_yet = LMB_NEED_BOXES | LMB_NEED_STRONG_VIEW |
-        LMB_NEED_TEACHER_HEAD;
+        LMB_TRY(lmb_pairing_parse(
+            run->config->arena, c->map[i], &term->map[term->n_map++]));
+    const uint32_t not_yet =
+        LMB_NEED_BOXES | LMB_NEED_STRONG_VIEW | LMB_NEED_TEACHER_HEAD;
     if ((term->method->needs & not_yet) != 0 || term->method->feed != NULL ||
         term->method->predict != NULL)
         return LMB_FAIL(LMB_EUNSUPPORTED,
@@ -160,12 +161,12 @@ static lmb_status open_terms(lmb_run *run)
     if (!isnan(c->ce_weight))
         run->ce_weight = c->ce_weight;
     else
-        run->ce_weight =
-            run->n_terms > 0 ? run->terms[0].method->ce_weight : 1;
+        run->ce_weight = run->n_terms > 0 ? run->terms[0].method->ce_weight : 1;
     return LMB_OK;
 }
 
-/* --- schedule, precision, threads ------------------------------------------------------ */
+/* --- schedule, precision, threads
+ * ------------------------------------------------------ */
 
 static void set_schedule(lmb_run *run)
 {
@@ -202,7 +203,8 @@ static lmb_status set_precision(lmb_run *run)
     return LMB_OK;
 }
 
-/* --- the teacher's check ------------------------------------------------------------------ */
+/* --- the teacher's check
+ * ------------------------------------------------------------------ */
 
 lmb_eval_spec lmb_run_eval_spec(const lmb_run *run)
 {
@@ -243,7 +245,9 @@ static lmb_status check_teacher(lmb_run *run)
         (long long)run->teacher_checked);
 }
 
-/* --- state -------------------------------------------------------------------------------- */
+/* --- state
+ * --------------------------------------------------------------------------------
+ */
 
 static lmb_status open_state(lmb_run *run)
 {
@@ -307,8 +311,8 @@ static void hash_config(lmb_run *run)
         hash_text(&h, "%s %a %a", run->terms[i].method->name,
             run->terms[i].weight, run->terms[i].warmup);
         for (int k = 0; k < c->methods[i].n_options; k++)
-            hash_text(&h, "%s=%s", c->methods[i].key[k],
-                c->methods[i].value[k]);
+            hash_text(
+                &h, "%s=%s", c->methods[i].key[k], c->methods[i].value[k]);
         for (int k = 0; k < c->methods[i].n_map; k++)
             hash_text(&h, "%s", c->methods[i].map[k]);
     }
@@ -326,13 +330,14 @@ static void hash_config(lmb_run *run)
         "%016llx", (unsigned long long)h);
 }
 
-/* --- the directory ---------------------------------------------------------------------------- */
+/* --- the directory
+ * ----------------------------------------------------------------------------
+ */
 
-lmb_status lmb_run_path(const lmb_run *run, const char *name,
-    const char **out)
+lmb_status lmb_run_path(const lmb_run *run, const char *name, const char **out)
 {
-    *out = lmb_arena_printf(run->config->arena, "%s/%s", run->config->out,
-        name);
+    *out =
+        lmb_arena_printf(run->config->arena, "%s/%s", run->config->out, name);
     if (*out == NULL)
         return LMB_FAIL(LMB_ENOMEM, "out of memory: path");
     return LMB_OK;
@@ -369,7 +374,9 @@ static lmb_status open_directory(lmb_run *run)
     return lmb_runlog_open(c->out, &run->state.mark, &run->log);
 }
 
-/* --- all together ----------------------------------------------------------------------------- */
+/* --- all together
+ * -----------------------------------------------------------------------------
+ */
 
 static lmb_status open_loader(lmb_run *run)
 {
@@ -409,16 +416,16 @@ static lmb_status open_run(lmb_run *run)
     LMB_TRY(lmb_run_step_for(run, batch < count ? batch : count, &first));
     for (int i = 0; i < run->n_terms; i++) {
         LMB_TRY(lmb_params_seal(run->terms[i].params));
-        lmb_params_init(run->terms[i].params,
-            (uint64_t)run->config->train.seed);
+        lmb_params_init(
+            run->terms[i].params, (uint64_t)run->config->train.seed);
     }
     LMB_TRY(open_state(run));
     hash_config(run);
     return open_directory(run);
 }
 
-lmb_status lmb_run_open(const lmb_run_config *config,
-    const lmb_observer *observer, lmb_run **out)
+lmb_status lmb_run_open(
+    const lmb_run_config *config, const lmb_observer *observer, lmb_run **out)
 {
     lmb_run *run = NULL;
     LMB_TRY(LMB_NEW(run, 1));

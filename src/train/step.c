@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- taps ---------------------------------------------------------------------- */
+/* --- taps
+ * ---------------------------------------------------------------------- */
 
 typedef struct side {
     lmb_nn nn;
@@ -36,8 +37,8 @@ static void build_side(side *s, lmb_graph *g, const lmb_network *net,
 }
 
 /* The teacher's input from the student's: other mean and deviation. */
-static lmb_value renormalise(lmb_graph *g, lmb_value x,
-    const lmb_network *from, const lmb_network *to)
+static lmb_value renormalise(
+    lmb_graph *g, lmb_value x, const lmb_network *from, const lmb_network *to)
 {
     double scale[3];
     double shift[3];
@@ -50,15 +51,15 @@ static lmb_value renormalise(lmb_graph *g, lmb_value x,
     if (same)
         return x;
     const lmb_shape shape = LMB_SHAPE(1, 3, 1, 1);
-    return lmb_add(g,
-        lmb_mul(g, x, lmb_graph_constant(g, shape, scale, 0)),
+    return lmb_add(g, lmb_mul(g, x, lmb_graph_constant(g, shape, scale, 0)),
         lmb_graph_constant(g, shape, shift, 0));
 }
 
-/* --- building -------------------------------------------------------------------- */
+/* --- building
+ * -------------------------------------------------------------------- */
 
-static void describe_pairs(lmb_train_step *s, const lmb_term *term,
-    const lmb_build *b)
+static void describe_pairs(
+    lmb_train_step *s, const lmb_term *term, const lmb_build *b)
 {
     for (int i = 0; i < b->pairs.count; i++) {
         const lmb_pairing *p = &b->pairs.pair[i];
@@ -67,9 +68,8 @@ static void describe_pairs(lmb_train_step *s, const lmb_term *term,
         if (student == NULL || teacher == NULL)
             continue;
         lmb_str_printf(&s->pairs, "%s: student.%s %s <- teacher.%s %s",
-            term->method->name, student->name,
-            lmb_shape_text(&student->shape), teacher->name,
-            lmb_shape_text(&teacher->shape));
+            term->method->name, student->name, lmb_shape_text(&student->shape),
+            teacher->name, lmb_shape_text(&teacher->shape));
         lmb_str connector = {0};
         if (term->method->describe != NULL &&
             term->method->describe(term->state, &student->shape,
@@ -81,8 +81,8 @@ static void describe_pairs(lmb_train_step *s, const lmb_term *term,
     }
 }
 
-static lmb_value build_term(lmb_train_step *s, int i, const side *student,
-    const side *teacher)
+static lmb_value build_term(
+    lmb_train_step *s, int i, const side *student, const side *teacher)
 {
     const lmb_term *term = &s->spec.terms[i];
     char prefix[80];
@@ -102,8 +102,8 @@ static lmb_value build_term(lmb_train_step *s, int i, const side *student,
         .input_size = {s->spec.height, s->spec.width},
         .teacher_params = s->spec.teacher->params,
     };
-    const lmb_status st = lmb_method_pairs(term->method, term->state,
-        b.student, b.teacher, term->n_map, term->map, &b.pairs);
+    const lmb_status st = lmb_method_pairs(term->method, term->state, b.student,
+        b.teacher, term->n_map, term->map, &b.pairs);
     if (st != LMB_OK) {
         lmb_graph_fail(s->g, st);
         return LMB_NONE;
@@ -120,14 +120,14 @@ static void add_loss(lmb_train_step *s, lmb_value part)
     s->loss = lmb_is(s->loss) ? lmb_add(s->g, s->loss, part) : part;
 }
 
-static void build_loss(lmb_train_step *s, const side *student,
-    const side *teacher)
+static void build_loss(
+    lmb_train_step *s, const side *student, const side *teacher)
 {
     const lmb_step_spec *spec = &s->spec;
     if (spec->ce_weight != 0) {
         lmb_graph_push(s->g, "ce");
-        s->ce = lmb_scale(s->g,
-            lmb_cross_entropy(s->g, s->logits, s->labels), spec->ce_weight);
+        s->ce = lmb_scale(s->g, lmb_cross_entropy(s->g, s->logits, s->labels),
+            spec->ce_weight);
         lmb_graph_pop(s->g);
         add_loss(s, s->ce);
     }
@@ -136,14 +136,15 @@ static void build_loss(lmb_train_step *s, const side *student,
         (void)snprintf(name, sizeof name, "warm.%d", i);
         s->warm[i] = lmb_graph_input(s->g, name, LMB_F32, LMB_SCALAR);
         const lmb_value term = build_term(s, i, student, teacher);
-        s->term[i] = lmb_mul(s->g,
-            lmb_scale(s->g, term, spec->terms[i].weight), s->warm[i]);
+        s->term[i] = lmb_mul(
+            s->g, lmb_scale(s->g, term, spec->terms[i].weight), s->warm[i]);
         add_loss(s, s->term[i]);
     }
     if (!lmb_is(s->loss))
         lmb_graph_fail(s->g,
-            LMB_FAIL(LMB_EINVAL, "no loss: the weight of cross-entropy is 0 "
-                                 "and there is no method"));
+            LMB_FAIL(LMB_EINVAL,
+                "no loss: the weight of cross-entropy is 0 "
+                "and there is no method"));
 }
 
 static void build(lmb_train_step *s, side *student, side *teacher)
@@ -151,10 +152,9 @@ static void build(lmb_train_step *s, side *student, side *teacher)
     const lmb_step_spec *spec = &s->spec;
     s->x = lmb_graph_input(s->g, "x", LMB_F32,
         LMB_SHAPE(spec->batch, 3, spec->height, spec->width));
-    s->labels = lmb_graph_input(s->g, "labels", LMB_I32,
-        LMB_SHAPE(spec->batch));
-    s->index = lmb_graph_input(s->g, "index", LMB_I32,
-        LMB_SHAPE(spec->batch));
+    s->labels =
+        lmb_graph_input(s->g, "labels", LMB_I32, LMB_SHAPE(spec->batch));
+    s->index = lmb_graph_input(s->g, "index", LMB_I32, LMB_SHAPE(spec->batch));
     if (spec->teacher != NULL)
         build_side(teacher, s->g, spec->teacher, LMB_MODE_EVAL,
             renormalise(s->g, s->x, spec->student, spec->teacher), "teacher");
@@ -207,11 +207,9 @@ static lmb_status make(lmb_train_step *s)
     build(s, &sides[0], &sides[1]);
     LMB_GOTO(differentiate(s), st, done);
     LMB_GOTO(LMB_NEW(s->index_data, s->spec.batch), st, done);
-    LMB_GOTO(lmb_plan_set(s->plan, s->index, LMB_I32, s->index_data), st,
-        done);
+    LMB_GOTO(lmb_plan_set(s->plan, s->index, LMB_I32, s->index_data), st, done);
     for (int i = 0; i < s->spec.n_terms; i++)
-        LMB_GOTO(lmb_plan_set(s->plan, s->warm[i], LMB_F32,
-                     &s->warm_data[i]),
+        LMB_GOTO(lmb_plan_set(s->plan, s->warm[i], LMB_F32, &s->warm_data[i]),
             st, done);
 done:
     lmb_free(sides);
@@ -243,15 +241,16 @@ void lmb_train_step_free(lmb_train_step *s)
     lmb_free(s);
 }
 
-/* --- running ------------------------------------------------------------------------ */
+/* --- running
+ * ------------------------------------------------------------------------ */
 
 double lmb_warm_up(double warmup, int64_t epoch)
 {
     return warmup > 0 && (double)epoch < warmup ? (double)epoch / warmup : 1;
 }
 
-static int64_t count_correct(const float *logits, const int32_t *labels,
-    int64_t n, int64_t classes)
+static int64_t count_correct(
+    const float *logits, const int32_t *labels, int64_t n, int64_t classes)
 {
     int64_t correct = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -286,7 +285,7 @@ lmb_status lmb_train_step_run(lmb_train_step *s, const lmb_batch *batch,
         out->term[i] = lmb_plan_scalar(s->plan, s->term[i]);
     const void *logits = lmb_plan_view(s->plan, s->logits);
     if (!s->spec.reference)
-        out->correct = count_correct(logits, batch->labels->data,
-            batch->count, s->spec.student->classes);
+        out->correct = count_correct(logits, batch->labels->data, batch->count,
+            s->spec.student->classes);
     return LMB_OK;
 }

@@ -54,12 +54,12 @@ typedef struct lmb_train_step {
 /* Student input is normalised with the student's mean and deviation; the
  * teacher's is made from it inside the graph. Parameters are added to the
  * stores when the first step is made, and the stores are sealed. */
-lmb_status lmb_train_step_new(const lmb_step_spec *spec,
-    lmb_train_step **out) LMB_MUST_CHECK;
+lmb_status lmb_train_step_new(
+    const lmb_step_spec *spec, lmb_train_step **out) LMB_MUST_CHECK;
 void lmb_train_step_free(lmb_train_step *s);
 
 typedef struct lmb_step_result {
-    double loss, ce;            /* ce and terms are weighted: they sum to loss */
+    double loss, ce; /* ce and terms are weighted: they sum to loss */
     double term[LMB_MAX_TERMS];
     int64_t correct; /* of the batch, in training mode */
 } lmb_step_result;
@@ -67,7 +67,7 @@ typedef struct lmb_step_result {
 /* Where the run is, for schedules and feeds. */
 typedef struct lmb_step_at {
     int64_t epoch; /* from 1 */
-    int64_t step;  /* over all epochs, from 0 */
+    int64_t step; /* over all epochs, from 0 */
     double epoch_part, epochs;
     uint64_t seed;
 } lmb_step_at;
@@ -79,7 +79,8 @@ double lmb_warm_up(double warmup, int64_t epoch);
 lmb_status lmb_train_step_run(lmb_train_step *s, const lmb_batch *batch,
     const lmb_step_at *at, lmb_step_result *out) LMB_MUST_CHECK;
 
-/* --- evaluation ----------------------------------------------------------------- */
+/* --- evaluation
+ * ----------------------------------------------------------------- */
 
 typedef struct lmb_eval_spec {
     int64_t batch, limit; /* limit: images, 0 = all */
@@ -106,8 +107,8 @@ typedef struct lmb_evaluator lmb_evaluator;
 lmb_status lmb_evaluator_new(const lmb_network *net, const lmb_dataset *data,
     const lmb_eval_spec *spec, lmb_workspace *workspace,
     lmb_evaluator **out) LMB_MUST_CHECK;
-lmb_status lmb_evaluator_run(lmb_evaluator *e, lmb_eval_result *out)
-    LMB_MUST_CHECK;
+lmb_status lmb_evaluator_run(
+    lmb_evaluator *e, lmb_eval_result *out) LMB_MUST_CHECK;
 void lmb_evaluator_free(lmb_evaluator *e);
 
 #endif

@@ -16,7 +16,8 @@ double lmb_run_now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* --- plans ----------------------------------------------------------------------- */
+/* --- plans
+ * ----------------------------------------------------------------------- */
 
 static void drop_steps(lmb_run *run)
 {
@@ -30,8 +31,8 @@ void lmb_run_enter_epoch(lmb_run *run, int64_t epoch)
     bool changed = false;
     for (int i = 0; i < run->n_terms; i++) {
         const lmb_term *t = &run->terms[i];
-        const int phase = lmb_method_phase(t->method, t->state, epoch,
-            run->config->train.epochs, t->warmup);
+        const int phase = lmb_method_phase(
+            t->method, t->state, epoch, run->config->train.epochs, t->warmup);
         changed = changed || phase != run->phase[i];
         run->phase[i] = phase;
     }
@@ -68,18 +69,18 @@ lmb_status lmb_run_step_for(lmb_run *run, int64_t batch, lmb_train_step **out)
     return LMB_OK;
 }
 
-/* --- one step ---------------------------------------------------------------------- */
+/* --- one step
+ * ---------------------------------------------------------------------- */
 
-static lmb_status non_finite(lmb_run *run, lmb_train_step *step,
-    const char *what, double value)
+static lmb_status non_finite(
+    lmb_run *run, lmb_train_step *step, const char *what, double value)
 {
     char where[256];
     LMB_TRY(lmb_plan_find_nonfinite(step->plan, where, sizeof where));
     return LMB_FAIL(LMB_ENUMERIC,
         "%s is %g at epoch %lld, step %lld: first non-finite value from %s; "
         "the last good checkpoint is kept",
-        what, value, (long long)run->state.epoch,
-        (long long)run->state.step,
+        what, value, (long long)run->state.epoch, (long long)run->state.step,
         where[0] != '\0' ? where : "the update");
 }
 
@@ -132,8 +133,8 @@ static lmb_status train_batch(lmb_run *run)
     const lmb_step_at at = {
         .epoch = s->epoch,
         .step = s->step,
-        .epoch_part = (double)s->epoch - 1 + (double)s->step_in_epoch /
-                (double)lmb_loader_steps(run->loader),
+        .epoch_part = (double)s->epoch - 1 +
+            (double)s->step_in_epoch / (double)lmb_loader_steps(run->loader),
         .epochs = (double)run->config->train.epochs,
         .seed = (uint64_t)run->config->train.seed,
     };
@@ -155,7 +156,8 @@ static lmb_status train_batch(lmb_run *run)
     return LMB_OK;
 }
 
-/* --- rows and progress --------------------------------------------------------------- */
+/* --- rows and progress
+ * --------------------------------------------------------------- */
 
 static lmb_row epoch_row(const lmb_run *run, double images_per_second)
 {
@@ -191,8 +193,8 @@ static lmb_status write_row(lmb_run *run, const lmb_row *row)
     return LMB_OK;
 }
 
-static void report_progress(lmb_run *run, double epoch_start,
-    int64_t images_before)
+static void report_progress(
+    lmb_run *run, double epoch_start, int64_t images_before)
 {
     if (run->observer.on_step == NULL)
         return;
@@ -201,10 +203,10 @@ static void report_progress(lmb_run *run, double epoch_start,
         ? (double)(run->trained_images - images_before) / seconds
         : 0;
     const lmb_run_state *s = &run->state;
-    const int64_t total = run->config->train.epochs *
-        lmb_dataset_count(run->train_data);
-    const int64_t done = (s->epoch - 1) * lmb_dataset_count(run->train_data) +
-        s->sum_images;
+    const int64_t total =
+        run->config->train.epochs * lmb_dataset_count(run->train_data);
+    const int64_t done =
+        (s->epoch - 1) * lmb_dataset_count(run->train_data) + s->sum_images;
     const lmb_progress p = {
         .epoch = s->epoch,
         .epochs = run->config->train.epochs,
@@ -216,7 +218,9 @@ static void report_progress(lmb_run *run, double epoch_start,
     run->observer.on_step(&p, run->observer.user);
 }
 
-/* --- saving --------------------------------------------------------------------------- */
+/* --- saving
+ * ---------------------------------------------------------------------------
+ */
 
 static bool finite_weights(const lmb_run_state *s)
 {
@@ -245,8 +249,7 @@ lmb_status lmb_run_save(lmb_run *run)
     LMB_TRY(lmb_checkpoint_save(path, &run->state));
     run->last_save = lmb_run_now();
     if (run->observer.on_checkpoint != NULL)
-        run->observer.on_checkpoint(path, run->state.step,
-            run->observer.user);
+        run->observer.on_checkpoint(path, run->state.step, run->observer.user);
     return LMB_OK;
 }
 
@@ -258,7 +261,8 @@ static bool time_to_save(const lmb_run *run)
             lmb_run_now() - run->last_save >= 60 * t->save_minutes);
 }
 
-/* --- evaluation -------------------------------------------------------------------------- */
+/* --- evaluation
+ * -------------------------------------------------------------------------- */
 
 static void swap_floats(float *a, float *b, int64_t n)
 {
@@ -286,8 +290,8 @@ static lmb_status save_student(lmb_run *run, const char *name)
 {
     const char *path = NULL;
     LMB_TRY(lmb_run_path(run, name, &path));
-    return lmb_network_save(&run->student, run->train_data,
-        run->train_transform.height, path);
+    return lmb_network_save(
+        &run->student, run->train_data, run->train_transform.height, path);
 }
 
 static lmb_status evaluate_student(lmb_run *run, lmb_eval_result *out)
@@ -339,7 +343,9 @@ static lmb_status evaluate_epoch(lmb_run *run)
     return st;
 }
 
-/* --- epochs --------------------------------------------------------------------------------- */
+/* --- epochs
+ * ---------------------------------------------------------------------------------
+ */
 
 static bool stopped(const lmb_run *run)
 {
@@ -419,7 +425,9 @@ lmb_status lmb_run_train(lmb_run *run)
     return LMB_OK;
 }
 
-/* --- the end ------------------------------------------------------------------------------------ */
+/* --- the end
+ * ------------------------------------------------------------------------------------
+ */
 
 lmb_status lmb_run_finish(lmb_run *run, lmb_run_result *out)
 {
@@ -457,7 +465,9 @@ void lmb_run_result_fini(lmb_run_result *r)
     lmb_eval_fini(&r->teacher);
 }
 
-/* --- facts ---------------------------------------------------------------------------------------- */
+/* --- facts
+ * ----------------------------------------------------------------------------------------
+ */
 
 lmb_run_facts lmb_run_describe(const lmb_run *run)
 {
@@ -473,8 +483,8 @@ lmb_run_facts lmb_run_describe(const lmb_run *run)
         .threads = run->threads,
         .train = run->train_data,
         .test = run->chosen,
-        .chosen_on_test = run->chosen == run->test &&
-            lmb_dataset_is_test(run->test),
+        .chosen_on_test =
+            run->chosen == run->test && lmb_dataset_is_test(run->test),
         .steps_per_epoch = lmb_loader_steps(run->loader),
         .teacher_top1 = run->teacher_top1,
         .teacher_checked = run->teacher_checked,

@@ -1,7 +1,8 @@
 /* trainer.h: a run: data, networks, methods, the loop, checkpoints.
  *
  * A run reads lmb_run_config, and writes a run directory (runlog.h writes the
- * logs, checkpoint.h the state). It reports to an observer; it prints nothing. */
+ * logs, checkpoint.h the state). It reports to an observer; it prints nothing.
+ */
 #ifndef LMB_TRAIN_TRAINER_H
 #define LMB_TRAIN_TRAINER_H
 
@@ -15,7 +16,7 @@ typedef struct lmb_run lmb_run;
 /* One row of metrics.jsonl, and what progress shows. */
 typedef struct lmb_row {
     int64_t epoch, step; /* step: over all epochs */
-    const char *split;   /* "train", "test" or "val" */
+    const char *split; /* "train", "test" or "val" */
     double loss, ce, top1, top5; /* top5: NaN for train */
     int n_terms;
     const char *term_name[LMB_MAX_TERMS]; /* "kd": logged as loss_kd */
@@ -62,7 +63,7 @@ typedef struct lmb_run_facts {
     bool bf16;
     int threads;
     const lmb_dataset *train, *test; /* test: what `best` is chosen on */
-    bool chosen_on_test;             /* no held-out split */
+    bool chosen_on_test; /* no held-out split */
     int64_t steps_per_epoch;
     double teacher_top1; /* of its check; NaN if it was not tried */
     int64_t teacher_checked;
@@ -74,8 +75,7 @@ typedef struct lmb_run_facts {
 lmb_run_facts lmb_run_describe(const lmb_run *run);
 /* Taps of the pairs each method compares: lines "kd: logits [64, 100] <-
  * logits [64, 100]" for the table before the first step. */
-lmb_status lmb_run_pairs_text(const lmb_run *run, lmb_str *out)
-    LMB_MUST_CHECK;
+lmb_status lmb_run_pairs_text(const lmb_run *run, lmb_str *out) LMB_MUST_CHECK;
 
 /* After training: last and best, and evaluations with per-class counts of the
  * student and (if there is one) the teacher on the test split. */
@@ -89,8 +89,8 @@ lmb_status lmb_run_finish(lmb_run *run, lmb_run_result *out) LMB_MUST_CHECK;
 void lmb_run_result_fini(lmb_run_result *r);
 
 /* Files of a run directory, relative to it. */
-#define LMB_RUN_LAST "last.safetensors"       /* state: --resume */
-#define LMB_RUN_BEST "best.safetensors"       /* student of the best epoch */
+#define LMB_RUN_LAST "last.safetensors" /* state: --resume */
+#define LMB_RUN_BEST "best.safetensors" /* student of the best epoch */
 #define LMB_RUN_STUDENT "student.safetensors" /* student of the last epoch */
 #define LMB_RUN_METRICS "metrics.jsonl"
 #define LMB_RUN_CONFIG "config.yaml"

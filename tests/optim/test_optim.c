@@ -12,8 +12,8 @@ static lmb_params *store_of(lmb_dtype dtype, lmb_param **p)
     lmb_params *store = NULL;
     const lmb_shape shape = LMB_SHAPE(COUNT);
     CHECK_OK(lmb_params_new(dtype, &store));
-    CHECK_OK(lmb_params_add(store, "w", &shape,
-        (lmb_init){LMB_INIT_NORMAL, 0, 1}, true, p));
+    CHECK_OK(lmb_params_add(
+        store, "w", &shape, (lmb_init){LMB_INIT_NORMAL, 0, 1}, true, p));
     CHECK_OK(lmb_params_seal(store));
     lmb_params_init(store, 3);
     return store;
@@ -46,9 +46,9 @@ static void check_sgd(lmb_dtype dtype, bool nesterov, double tolerance)
     lmb_param *p = NULL;
     lmb_params *store = store_of(dtype, &p);
     lmb_optim *o = NULL;
-    CHECK_OK(lmb_optim_new(&(lmb_optim_opts){.momentum = mu,
-                               .weight_decay = wd,
-                               .nesterov = nesterov},
+    CHECK_OK(lmb_optim_new(
+        &(lmb_optim_opts){
+            .momentum = mu, .weight_decay = wd, .nesterov = nesterov},
         store, &o));
     double w[COUNT];
     double v[COUNT] = {0};

@@ -124,16 +124,14 @@ static void compare(bool bf16, double loss_limit, double limit)
         double norm = 0;
         double apart = 0;
         for (int64_t k = 0; k < p->count; k++) {
-            const double u = p->trainable ? grad_at(p, k)
-                                          : lmb_param_get(p, k);
-            const double v = p->trainable ? grad_at(q, k)
-                                          : lmb_param_get(q, k);
+            const double u = p->trainable ? grad_at(p, k) : lmb_param_get(p, k);
+            const double v = p->trainable ? grad_at(q, k) : lmb_param_get(q, k);
             norm += u * u;
             apart += (u - v) * (u - v);
         }
         if (sqrt(apart) > limit * (sqrt(norm) + 1e-3))
-            fail_msg("%s: |g| = %g, apart by %g", p->name, sqrt(norm),
-                sqrt(apart));
+            fail_msg(
+                "%s: |g| = %g, apart by %g", p->name, sqrt(norm), sqrt(apart));
     }
     fini(&exact);
     fini(&fast);
@@ -165,8 +163,8 @@ static double eval_logit(net *t, bool reference)
     if (!reference)
         lmb_passes_backward(t->g, 1, &t->logits);
     lmb_plan *plan = NULL;
-    CHECK_OK(lmb_plan_compile(t->g, 1, &t->logits,
-        &(lmb_plan_opts){.reference = reference}, &plan));
+    CHECK_OK(lmb_plan_compile(
+        t->g, 1, &t->logits, &(lmb_plan_opts){.reference = reference}, &plan));
     CHECK_OK(lmb_plan_set(plan, t->x, LMB_F32, x));
     CHECK_OK(lmb_plan_run(plan));
     double logits[N * CLASSES];
@@ -196,8 +194,8 @@ static void a_missing_input_is_named(void **state)
     net t = {0};
     build(&t, LMB_F64, LMB_MODE_EVAL);
     lmb_plan *plan = NULL;
-    CHECK_OK(lmb_plan_compile(t.g, 1, &t.logits,
-        &(lmb_plan_opts){.reference = true}, &plan));
+    CHECK_OK(lmb_plan_compile(
+        t.g, 1, &t.logits, &(lmb_plan_opts){.reference = true}, &plan));
     CHECK_ERR(lmb_plan_run(plan), LMB_EINVAL, "input x was not set");
     lmb_plan_free(plan);
     fini(&t);

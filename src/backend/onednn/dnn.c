@@ -15,14 +15,14 @@ static lmb_status check(dnnl_status_t code, const char *what)
         return LMB_OK;
     if (code == dnnl_out_of_memory)
         return LMB_FAIL(LMB_ENOMEM, "oneDNN: %s: out of memory", what);
-    return LMB_FAIL(code == dnnl_unimplemented ? LMB_EUNSUPPORTED
-                                               : LMB_EDEVICE,
+    return LMB_FAIL(code == dnnl_unimplemented ? LMB_EUNSUPPORTED : LMB_EDEVICE,
         "oneDNN: %s: status %d", what, (int)code);
 }
 #define DNN(call) LMB_TRY(check((call), #call))
 #define DNN_GOTO(call, st, label) LMB_GOTO(check((call), #call), st, label)
 
-/* --- 2.x and 3.x ---------------------------------------------------------------- */
+/* --- 2.x and 3.x
+ * ---------------------------------------------------------------- */
 
 #if DNNL_VERSION_MAJOR >= 3
 typedef dnnl_memory_desc_t layout;
@@ -41,8 +41,8 @@ static void layout_drop(layout *l)
         (void)dnnl_memory_desc_destroy(*l);
     *l = NULL;
 }
-static lmb_status layout_query(const_dnnl_primitive_desc_t pd,
-    dnnl_query_t what, layout *out)
+static lmb_status layout_query(
+    const_dnnl_primitive_desc_t pd, dnnl_query_t what, layout *out)
 {
     DNN(dnnl_memory_desc_clone(out, dnnl_primitive_desc_query_md(pd, what, 0)));
     return LMB_OK;
@@ -73,8 +73,8 @@ static void layout_drop(layout *l)
 {
     (void)l;
 }
-static lmb_status layout_query(const_dnnl_primitive_desc_t pd,
-    dnnl_query_t what, layout *out)
+static lmb_status layout_query(
+    const_dnnl_primitive_desc_t pd, dnnl_query_t what, layout *out)
 {
     const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(pd, what, 0);
     if (md == NULL)
@@ -96,7 +96,8 @@ static dnnl_status_t append_relu(dnnl_post_ops_t ops)
 }
 #endif
 
-/* --- engine, stream, types ---------------------------------------------------------- */
+/* --- engine, stream, types
+ * ---------------------------------------------------------- */
 
 /* One engine and stream for the process: oneDNN's CPU engine has no state of
  * ours in it, and its stream runs in the calling thread. Made on first use. */
@@ -109,8 +110,7 @@ static lmb_status start(void)
         return LMB_OK;
     if (the_engine == NULL)
         DNN(dnnl_engine_create(&the_engine, dnnl_cpu, 0));
-    DNN(dnnl_stream_create(&the_stream, the_engine,
-        dnnl_stream_default_flags));
+    DNN(dnnl_stream_create(&the_stream, the_engine, dnnl_stream_default_flags));
     (void)dnnl_set_primitive_cache_capacity(4096);
     return LMB_OK;
 }
@@ -134,7 +134,8 @@ static dnnl_format_tag_t tag_of(int block)
     }
 }
 
-/* --- convolution ---------------------------------------------------------------------- */
+/* --- convolution
+ * ---------------------------------------------------------------------- */
 
 struct lmb_dnn_conv {
     lmb_dnn_conv_spec spec;
@@ -189,8 +190,8 @@ static void conv_layouts_drop(conv_layouts *l)
     layout_drop(&l->y);
 }
 
-static lmb_status conv_layouts_make(const lmb_dnn_conv_spec *s,
-    const conv_dims *d, conv_layouts *l)
+static lmb_status conv_layouts_make(
+    const lmb_dnn_conv_spec *s, const conv_dims *d, conv_layouts *l)
 {
     const bool forward = s->kind <= LMB_DNN_FORWARD_INFER;
     const dnnl_data_type_t type = type_of(s->dtype);
@@ -199,20 +200,20 @@ static lmb_status conv_layouts_make(const lmb_dnn_conv_spec *s,
     LMB_TRY(layout_make(&l->x, 4, d->x, type, tag_of(s->block_x)));
     LMB_TRY(layout_make(&l->w, d->w_rank, d->w, wtype, dnnl_format_tag_any));
     LMB_TRY(layout_make(&l->b, 1, d->b, dnnl_f32, dnnl_a));
-    LMB_TRY(layout_make(&l->y, 4, d->y,
-        forward ? type_of(s->y_dtype) : type, tag_of(s->block_y)));
+    LMB_TRY(layout_make(&l->y, 4, d->y, forward ? type_of(s->y_dtype) : type,
+        tag_of(s->block_y)));
     return LMB_OK;
 }
 
-static lmb_status make_attr(const lmb_dnn_conv_spec *s,
-    const conv_layouts *l, dnnl_primitive_attr_t *out)
+static lmb_status make_attr(const lmb_dnn_conv_spec *s, const conv_layouts *l,
+    dnnl_primitive_attr_t *out)
 {
     dnnl_primitive_attr_t attr = NULL;
     dnnl_post_ops_t ops = NULL;
     lmb_status st = LMB_OK;
     DNN(dnnl_primitive_attr_create(&attr));
-    DNN_GOTO(dnnl_primitive_attr_set_scratchpad_mode(attr,
-                 dnnl_scratchpad_mode_user),
+    DNN_GOTO(dnnl_primitive_attr_set_scratchpad_mode(
+                 attr, dnnl_scratchpad_mode_user),
         st, done);
     DNN_GOTO(dnnl_post_ops_create(&ops), st, done);
     if (s->residual)
@@ -248,25 +249,24 @@ static lmb_status make_pd(const lmb_dnn_conv_spec *s, const conv_dims *d,
     }
     /* The hint's weights must have the data's type. */
     layout w = NULL;
-    LMB_TRY(layout_make(&w, d->w_rank, d->w, type_of(s->dtype),
-        dnnl_format_tag_any));
+    LMB_TRY(layout_make(
+        &w, d->w_rank, d->w, type_of(s->dtype), dnnl_format_tag_any));
     lmb_status st = check(
         dnnl_convolution_forward_primitive_desc_create(&hint, the_engine,
-            dnnl_forward_training, dnnl_convolution_direct, l->x, w, NULL,
-            l->y, d->stride, d->dilation, d->pad_left, d->pad_right, NULL),
+            dnnl_forward_training, dnnl_convolution_direct, l->x, w, NULL, l->y,
+            d->stride, d->dilation, d->pad_left, d->pad_right, NULL),
         "hint");
     if (st == LMB_OK && s->kind == LMB_DNN_BACKWARD_DATA)
-        st = check(dnnl_convolution_backward_data_primitive_desc_create(out,
-                       the_engine, dnnl_convolution_direct, l->x, l->w, l->y,
-                       d->stride, d->dilation, d->pad_left, d->pad_right,
-                       hint, attr),
+        st = check(
+            dnnl_convolution_backward_data_primitive_desc_create(out,
+                the_engine, dnnl_convolution_direct, l->x, l->w, l->y,
+                d->stride, d->dilation, d->pad_left, d->pad_right, hint, attr),
             "backward data");
     else if (st == LMB_OK)
         st = check(
             dnnl_convolution_backward_weights_primitive_desc_create(out,
                 the_engine, dnnl_convolution_direct, l->x, l->w, bias, l->y,
-                d->stride, d->dilation, d->pad_left, d->pad_right, hint,
-                attr),
+                d->stride, d->dilation, d->pad_left, d->pad_right, hint, attr),
             "backward weights");
     layout_drop(&w);
     if (hint != NULL)
@@ -292,11 +292,11 @@ static lmb_status make_pd(const lmb_dnn_conv_spec *s, const conv_dims *d,
     dnnl_convolution_desc_t forward;
     dnnl_primitive_desc_t hint = NULL;
     layout w;
-    LMB_TRY(layout_make(&w, d->w_rank, d->w, type_of(s->dtype),
-        dnnl_format_tag_any));
+    LMB_TRY(layout_make(
+        &w, d->w_rank, d->w, type_of(s->dtype), dnnl_format_tag_any));
     DNN(dnnl_dilated_convolution_forward_desc_init(&forward,
-        dnnl_forward_training, dnnl_convolution_direct, &l->x, &w, NULL,
-        &l->y, d->stride, d->dilation, d->pad_left, d->pad_right));
+        dnnl_forward_training, dnnl_convolution_direct, &l->x, &w, NULL, &l->y,
+        d->stride, d->dilation, d->pad_left, d->pad_right));
     DNN(dnnl_primitive_desc_create(&hint, &forward, NULL, the_engine, NULL));
     dnnl_status_t code = s->kind == LMB_DNN_BACKWARD_DATA
         ? dnnl_dilated_convolution_backward_data_desc_init(&desc,
@@ -316,8 +316,8 @@ static lmb_status query_layouts(lmb_dnn_conv *c, const_dnnl_primitive_desc_t pd)
 {
     const bool data = c->spec.kind == LMB_DNN_BACKWARD_DATA;
     const bool weights = c->spec.kind == LMB_DNN_BACKWARD_WEIGHTS;
-    LMB_TRY(layout_query(pd,
-        data ? dnnl_query_diff_src_md : dnnl_query_src_md, &c->x));
+    LMB_TRY(layout_query(
+        pd, data ? dnnl_query_diff_src_md : dnnl_query_src_md, &c->x));
     LMB_TRY(layout_query(pd,
         data || weights ? dnnl_query_diff_dst_md : dnnl_query_dst_md, &c->y));
     LMB_TRY(layout_query(pd,
@@ -326,8 +326,8 @@ static lmb_status query_layouts(lmb_dnn_conv *c, const_dnnl_primitive_desc_t pd)
     layout scratch;
     LMB_TRY(layout_query(pd, dnnl_query_scratchpad_md, &scratch));
     c->scratch = layout_size(&scratch);
-    const dnnl_status_t code = dnnl_memory_create(&c->ms, REF(scratch),
-        the_engine, DNNL_MEMORY_NONE);
+    const dnnl_status_t code =
+        dnnl_memory_create(&c->ms, REF(scratch), the_engine, DNNL_MEMORY_NONE);
     layout_drop(&scratch);
     return check(code, "scratchpad");
 }
@@ -337,10 +337,9 @@ static lmb_status make_memories(lmb_dnn_conv *c)
     DNN(dnnl_memory_create(&c->mx, REF(c->x), the_engine, DNNL_MEMORY_NONE));
     DNN(dnnl_memory_create(&c->my, REF(c->y), the_engine, DNNL_MEMORY_NONE));
     DNN(dnnl_memory_create(&c->mr, REF(c->y), the_engine, DNNL_MEMORY_NONE));
-    DNN(dnnl_memory_create(&c->mw, REF(c->weights), the_engine,
-        DNNL_MEMORY_NONE));
-    DNN(dnnl_memory_create(&c->mb, REF(c->bias), the_engine,
-        DNNL_MEMORY_NONE));
+    DNN(dnnl_memory_create(
+        &c->mw, REF(c->weights), the_engine, DNNL_MEMORY_NONE));
+    DNN(dnnl_memory_create(&c->mb, REF(c->bias), the_engine, DNNL_MEMORY_NONE));
     return LMB_OK;
 }
 
@@ -362,8 +361,8 @@ static lmb_status make_conv(lmb_dnn_conv *c)
         st, done);
     LMB_GOTO(make_memories(c), st, done);
     const char *impl = "";
-    (void)dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0,
-        (void *)&impl);
+    (void)dnnl_primitive_desc_query(
+        pd, dnnl_query_impl_info_str, 0, (void *)&impl);
     (void)snprintf(c->impl, sizeof c->impl, "%s", impl);
     DNN_GOTO(dnnl_primitive_create(&c->primitive, pd), st, done);
 done:
@@ -472,30 +471,31 @@ lmb_status lmb_dnn_conv_run(lmb_dnn_conv *c, const lmb_dnn_conv_args *args)
     return LMB_OK;
 }
 
-/* --- reorders ---------------------------------------------------------------------------- */
+/* --- reorders
+ * ----------------------------------------------------------------------------
+ */
 
 struct lmb_dnn_reorder {
     dnnl_primitive_t primitive;
     dnnl_memory_t from, to;
 };
 
-static lmb_status make_reorder(const layout *from, const layout *to,
-    lmb_dnn_reorder *r)
+static lmb_status make_reorder(
+    const layout *from, const layout *to, lmb_dnn_reorder *r)
 {
     dnnl_primitive_desc_t pd = NULL;
-    DNN(dnnl_reorder_primitive_desc_create(&pd, REF(*from), the_engine,
-        REF(*to), the_engine, NULL));
+    DNN(dnnl_reorder_primitive_desc_create(
+        &pd, REF(*from), the_engine, REF(*to), the_engine, NULL));
     const dnnl_status_t code = dnnl_primitive_create(&r->primitive, pd);
     (void)dnnl_primitive_desc_destroy(pd);
     LMB_TRY(check(code, "reorder"));
-    DNN(dnnl_memory_create(&r->from, REF(*from), the_engine,
-        DNNL_MEMORY_NONE));
+    DNN(dnnl_memory_create(&r->from, REF(*from), the_engine, DNNL_MEMORY_NONE));
     DNN(dnnl_memory_create(&r->to, REF(*to), the_engine, DNNL_MEMORY_NONE));
     return LMB_OK;
 }
 
-static lmb_status reorder_new(const layout *from, const layout *to,
-    lmb_dnn_reorder **out)
+static lmb_status reorder_new(
+    const layout *from, const layout *to, lmb_dnn_reorder **out)
 {
     lmb_dnn_reorder *r = NULL;
     LMB_TRY(LMB_NEW(r, 1));
@@ -541,13 +541,15 @@ void lmb_dnn_reorder_free(lmb_dnn_reorder *r)
     lmb_free(r);
 }
 
-/* --- the rest -------------------------------------------------------------------------------- */
+/* --- the rest
+ * --------------------------------------------------------------------------------
+ */
 
 lmb_status lmb_dnn_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k,
     const float *a, const float *b, float *c)
 {
-    DNN(dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1.0f, a,
-        ta ? m : k, b, tb ? k : n, 0.0f, c, n));
+    DNN(dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1.0f, a, ta ? m : k,
+        b, tb ? k : n, 0.0f, c, n));
     return LMB_OK;
 }
 
@@ -560,8 +562,8 @@ const char *lmb_dnn_version(void)
 {
     static _Thread_local char text[48];
     const dnnl_version_t *v = dnnl_version();
-    (void)snprintf(text, sizeof text, "oneDNN %d.%d.%d", v->major, v->minor,
-        v->patch);
+    (void)snprintf(
+        text, sizeof text, "oneDNN %d.%d.%d", v->major, v->minor, v->patch);
     return text;
 }
 

@@ -32,8 +32,8 @@ typedef struct lmb_dnn_conv_spec {
 
 /* A convolution primitive, its packed-weights layout and scratchpad need. */
 typedef struct lmb_dnn_conv lmb_dnn_conv;
-lmb_status lmb_dnn_conv_new(const lmb_dnn_conv_spec *spec,
-    lmb_dnn_conv **out) LMB_MUST_CHECK;
+lmb_status lmb_dnn_conv_new(
+    const lmb_dnn_conv_spec *spec, lmb_dnn_conv **out) LMB_MUST_CHECK;
 void lmb_dnn_conv_free(lmb_dnn_conv *conv);
 size_t lmb_dnn_conv_weights_size(const lmb_dnn_conv *conv); /* packed bytes */
 size_t lmb_dnn_conv_scratch_size(const lmb_dnn_conv *conv);
@@ -45,18 +45,18 @@ bool lmb_dnn_conv_same_weights(const lmb_dnn_conv *a, const lmb_dnn_conv *b);
 typedef struct lmb_dnn_conv_args {
     void *x, *y, *weights, *bias, *residual, *scratch;
 } lmb_dnn_conv_args;
-lmb_status lmb_dnn_conv_run(lmb_dnn_conv *conv, const lmb_dnn_conv_args *args)
-    LMB_MUST_CHECK;
+lmb_status lmb_dnn_conv_run(
+    lmb_dnn_conv *conv, const lmb_dnn_conv_args *args) LMB_MUST_CHECK;
 
 /* Plain f32 weights [O, I/g, kh, kw] to the packed layout (and dtype), and
  * packed f32 gradients back to plain. */
 typedef struct lmb_dnn_reorder lmb_dnn_reorder;
-lmb_status lmb_dnn_pack_new(const lmb_dnn_conv *conv, lmb_dnn_reorder **out)
-    LMB_MUST_CHECK;
-lmb_status lmb_dnn_unpack_new(const lmb_dnn_conv *conv,
-    lmb_dnn_reorder **out) LMB_MUST_CHECK;
-lmb_status lmb_dnn_reorder_run(lmb_dnn_reorder *r, const void *from, void *to)
-    LMB_MUST_CHECK;
+lmb_status lmb_dnn_pack_new(
+    const lmb_dnn_conv *conv, lmb_dnn_reorder **out) LMB_MUST_CHECK;
+lmb_status lmb_dnn_unpack_new(
+    const lmb_dnn_conv *conv, lmb_dnn_reorder **out) LMB_MUST_CHECK;
+lmb_status lmb_dnn_reorder_run(
+    lmb_dnn_reorder *r, const void *from, void *to) LMB_MUST_CHECK;
 void lmb_dnn_reorder_free(lmb_dnn_reorder *r);
 
 /* c [m, n] = op(a) op(b), row-major f32. */

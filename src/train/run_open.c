@@ -182,13 +182,17 @@ static void set_schedule(lmb_run *run)
         .warmup_epochs = t->warmup_epochs,
         .warmup_start = 0.001,
     };
-    /* mdistiller's 150, 180, 210 of 240, in proportion. */
+    for (int i = 0; i < c->n_decays; i++)
+        s->decay_epochs[s->n_decays++] = c->decay_epochs[i];
+    /* The default: mdistiller's 150, 180, 210 of 240, in proportion; in short
+     * runs two of them may fall on one epoch, which counts once. */
     static const double usual[] = {0.625, 0.75, 0.875};
-    s->n_decays = c->n_decays >= 0 ? c->n_decays : (int)LMB_COUNT(usual);
-    for (int i = 0; i < s->n_decays; i++)
-        s->decay_epochs[i] = c->n_decays >= 0
-            ? c->decay_epochs[i]
-            : floor(usual[i] * (double)t->epochs);
+    for (size_t i = 0; c->n_decays < 0 && i < LMB_COUNT(usual); i++) {
+        const double at = floor(usual[i] * (double)t->epochs);
+        if (at > 0 &&
+            (s->n_decays == 0 || at > s->decay_epochs[s->n_decays - 1]))
+            s->decay_epochs[s->n_decays++] = at;
+    }
 }
 
 static lmb_status set_precision(lmb_run *run)

@@ -3,7 +3,13 @@
 
 _limbeck_words() # ARGUMENTS...: the first word of each line that is printed
 {
-    command limbeck "$@" 2>/dev/null | sed -nE 's/^ *([A-Za-z0-9_.]+).*/\1/p'
+    command limbeck "$@" 2>/dev/null | sed -nE '/^name /d
+        s/^([A-Za-z0-9_.]+).*/\1/p'
+}
+
+_limbeck_verbs()
+{
+    command limbeck help 2>/dev/null | sed -nE 's/^  ([a-z]+)  .*/\1/p'
 }
 
 _limbeck()
@@ -12,8 +18,7 @@ _limbeck()
     local verb=${COMP_WORDS[1]} words=""
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="demo train distill eval predict infer loss inspect convert data
-            list bench report config help version"
+        words=$(_limbeck_verbs)
     else
         case "$verb $prev" in
         *" --model" | *" --student" | *" --teacher" | "list taps")
@@ -27,8 +32,7 @@ _limbeck()
         "bench bench") words="step" ;;
         "config config") words="show" ;;
         "help help")
-            words="demo train distill eval predict infer loss inspect convert
-                data list bench report config version"
+            words="$(_limbeck_verbs) $(_limbeck_words list methods) config"
             ;;
         esac
         if [ -z "$words" ] && [[ $cur == -* ]]; then

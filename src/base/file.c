@@ -1,12 +1,19 @@
-/* file.c: mapped reads and atomic writes. */
+/* file.c: mapped reads, atomic writes, directories.
+ *
+ * For tests alone: with LIMBECK_TEST_WRITE_DELAY_MS=N in the environment a
+ * commit waits N milliseconds with part of the file written, and N more with
+ * all of it written but not renamed, so that a kill can hit both moments. */
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 lmb_status lmb_file_open(const char *path, lmb_file *out)
@@ -46,6 +53,12 @@ void lmb_file_close(lmb_file *file)
     *file = (lmb_file){0};
 }
 
+static lmb_status not_written(const lmb_writer *w, int error)
+{
+    return LMB_FAIL(LMB_EIO, "%s: not written: %s%s", w->path_, strerror(error),
+        lmb_path_exists(w->path_) ? "; the old file is untouched" : "");
+}
+
 lmb_status lmb_writer_open(const char *path, lmb_writer *out)
 {
     *out = (lmb_writer){0};
@@ -58,7 +71,7 @@ lmb_status lmb_writer_open(const char *path, lmb_writer *out)
     (void)snprintf(w.temporary_, size, "%s.tmp.%ld", path, (long)getpid());
     w.stream_ = fopen(w.temporary_, "wb");
     if (w.stream_ == NULL) {
-        st = LMB_FAIL(LMB_EIO, "%s: %s", w.temporary_, strerror(errno));
+        st = not_written(&w, errno);
         goto failed;
     }
     *out = w;
@@ -72,7 +85,7 @@ failed:
 lmb_status lmb_writer_write(lmb_writer *w, const void *bytes, size_t size)
 {
     if (size > 0 && fwrite(bytes, 1, size, w->stream_) != size)
-        return LMB_FAIL(LMB_EIO, "%s: %s", w->path_, strerror(errno));
+        return not_written(w, errno);
     return LMB_OK;
 }
 
@@ -93,9 +106,20 @@ static void sync_directory_of(const char *path)
     }
 }
 
+static void wait_for_test(void)
+{
+    const char *text = getenv("LIMBECK_TEST_WRITE_DELAY_MS");
+    const long ms = text != NULL ? strtol(text, NULL, 10) : 0;
+    if (ms <= 0)
+        return;
+    const struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+    (void)nanosleep(&t, NULL);
+}
+
 lmb_status lmb_writer_commit(lmb_writer *w)
 {
     FILE *stream = w->stream_;
+    wait_for_test();
     bool good = fflush(stream) == 0 && fsync(fileno(stream)) == 0;
     int error = errno;
     if (fclose(stream) != 0 && good) {
@@ -103,6 +127,7 @@ lmb_status lmb_writer_commit(lmb_writer *w)
         error = errno;
     }
     w->stream_ = NULL;
+    wait_for_test();
     if (good && rename(w->temporary_, w->path_) != 0) {
         good = false;
         error = errno;
@@ -111,8 +136,7 @@ lmb_status lmb_writer_commit(lmb_writer *w)
     if (good)
         sync_directory_of(w->path_);
     else
-        st = LMB_FAIL(LMB_EIO, "%s: %s; the old file is untouched", w->path_,
-            strerror(error));
+        st = not_written(w, error);
     lmb_writer_abort(w);
     return st;
 }
@@ -151,21 +175,105 @@ bool lmb_path_is_dir(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-lmb_status lmb_make_dirs(const char *path)
+static lmb_status make_dir(const char *path, bool must_be_new)
+{
+    if (mkdir(path, 0777) == 0 || (errno == EEXIST && !must_be_new))
+        return LMB_OK;
+    return LMB_FAIL(LMB_EIO, "%s: %s", path, strerror(errno));
+}
+
+/* All the directories of `path`; the last one new, or there already. */
+static lmb_status make_dirs(const char *path, bool must_be_new)
 {
     char part[4096];
-    const size_t length = strlen(path);
+    size_t length = strlen(path);
     if (length >= sizeof part)
         return LMB_FAIL(LMB_EINVAL, "path of %zu bytes is too long", length);
+    while (length > 1 && path[length - 1] == '/')
+        length--;
     for (size_t i = 1; i <= length; i++) {
-        if (path[i] != '/' && path[i] != '\0')
+        if (path[i] != '/' && i != length)
             continue;
         memcpy(part, path, i);
         part[i] = '\0';
-        if (mkdir(part, 0777) != 0 && errno != EEXIST)
-            return LMB_FAIL(LMB_EIO, "%s: %s", part, strerror(errno));
+        LMB_TRY(make_dir(part, must_be_new && i == length));
     }
     if (!lmb_path_is_dir(path))
         return LMB_FAIL(LMB_EIO, "%s: not a directory", path);
     return LMB_OK;
+}
+
+lmb_status lmb_make_dirs(const char *path)
+{
+    return make_dirs(path, false);
+}
+
+lmb_status lmb_make_new_dir(const char *path)
+{
+    return make_dirs(path, true);
+}
+
+/* Removes the regular files of a directory that `chosen` names. */
+static void remove_files(const char *dir, bool (*chosen)(const char *name))
+{
+    char path[4096];
+    DIR *d = opendir(dir);
+    if (d == NULL)
+        return;
+    for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
+        const int n = snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        if (n > 0 && (size_t)n < sizeof path && chosen(e->d_name))
+            (void)unlink(path); /* fails for "." and ".." */
+    }
+    (void)closedir(d);
+}
+
+/* "NAME.tmp.PID" */
+static bool is_temporary(const char *name)
+{
+    const char *at = strrchr(name, '.');
+    return at != NULL && at - name > 4 && strncmp(at - 4, ".tmp", 4) == 0 &&
+        at[1] != '\0' && strspn(at + 1, "0123456789") == strlen(at + 1);
+}
+
+static bool is_any(const char *name)
+{
+    return name[0] != '\0';
+}
+
+void lmb_remove_temporaries(const char *dir)
+{
+    remove_files(dir, is_temporary);
+}
+
+void lmb_remove_dir(const char *dir)
+{
+    remove_files(dir, is_any);
+    (void)rmdir(dir);
+}
+
+lmb_status lmb_lock_take(const char *path, int *out)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct stat info;
+    const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return LMB_FAIL(LMB_EIO, "%s: %s", path, strerror(errno));
+    const bool held = fcntl(fd, F_SETLK, &whole) != 0 &&
+        (errno == EACCES || errno == EAGAIN); /* else no locks here: go on */
+    /* The holder may have dropped the file between open and lock. */
+    if (!held && fstat(fd, &info) == 0 && info.st_nlink > 0) {
+        *out = fd;
+        return LMB_OK;
+    }
+    (void)close(fd);
+    return LMB_FAIL(LMB_EIO, "%s: another process is at work here", path);
+}
+
+void lmb_lock_drop(const char *path, int fd)
+{
+    if (fd < 0)
+        return;
+    (void)unlink(path);
+    (void)close(fd);
 }

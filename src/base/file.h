@@ -37,5 +37,16 @@ bool lmb_path_exists(const char *path);
 bool lmb_path_is_dir(const char *path);
 /* mkdir -p */
 lmb_status lmb_make_dirs(const char *path) LMB_MUST_CHECK;
+/* The same, but EIO if `path` itself is there already. */
+lmb_status lmb_make_new_dir(const char *path) LMB_MUST_CHECK;
+/* Removes what killed writers left in a directory. */
+void lmb_remove_temporaries(const char *dir);
+/* Removes a directory and the files in it; not directories in it. */
+void lmb_remove_dir(const char *dir);
+
+/* A file that one process at a time holds, until it drops it or dies.
+ * EIO while another process holds it; *out is a file descriptor. */
+lmb_status lmb_lock_take(const char *path, int *out) LMB_MUST_CHECK;
+void lmb_lock_drop(const char *path, int fd); /* accepts -1 */
 
 #endif

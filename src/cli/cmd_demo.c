@@ -88,7 +88,6 @@ static lmb_status run_one(demo *d, int i, lmb_config *config,
     const lmb_status st = lmb_run_train(*run);
     cli_progress_end(&progress);
     LMB_TRY(st);
-    LMB_TRY(progress.status);
     LMB_TRY(lmb_run_finish(*run, result));
     const lmb_run_facts f = lmb_run_describe(*run);
     d->row[i].top1 = result->student.top1;

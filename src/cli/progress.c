@@ -106,7 +106,7 @@ static void on_row(const lmb_row *row, void *user)
 }
 
 /* The directory is there now: the merged configuration and its origins. */
-static void on_start(const lmb_run *run, void *user)
+static lmb_status on_start(const lmb_run *run, void *user)
 {
     cli_progress *p = user;
     const lmb_run_facts facts = lmb_run_describe(run);
@@ -121,7 +121,7 @@ static void on_start(const lmb_run *run, void *user)
     LMB_GOTO(cli_print_plan(p->c, run), st, done);
 done:
     lmb_str_fini(&line);
-    p->status = st;
+    return st;
 }
 
 void cli_progress_observer(cli_progress *p, lmb_observer *out)

@@ -83,7 +83,6 @@ static lmb_status train(const cli *c, cli_progress *progress,
     const lmb_status st = lmb_run_train(*run);
     cli_progress_end(progress);
     LMB_TRY(st);
-    LMB_TRY(progress->status);
     LMB_TRY(lmb_run_finish(*run, result));
     return cli_print_result(c, *run, result);
 }
@@ -94,7 +93,7 @@ lmb_status cli_run_train(cli *c, bool distil)
     lmb_run_config run_config = {0};
     lmb_run *run = NULL;
     lmb_run_result result = {0};
-    cli_progress progress = {.c = c, .config = &config, .status = LMB_OK};
+    cli_progress progress = {.c = c, .config = &config};
     lmb_status st = LMB_OK;
     LMB_GOTO(configure(c, distil, &config, &run_config), st, done);
     progress.log_every = run_config.train.log_every;

@@ -14,7 +14,6 @@ lmb_status cli_run_train(cli *c, bool distil) LMB_MUST_CHECK;
 typedef struct cli_progress {
     const cli *c;
     const lmb_config *config; /* with origins, for config.yaml */
-    lmb_status status; /* of what an observer's call could not do */
     int64_t log_every;
     double last_line; /* seconds; when the terminal's line was redrawn */
     bool line_open; /* a line without its end is on the terminal */

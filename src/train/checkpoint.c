@@ -2,6 +2,7 @@
 #include "train/checkpoint.h"
 
 #include "base/str.h"
+#include "data/hash.h"
 #include "io/weights.h"
 
 #include <stdio.h>
@@ -29,6 +30,8 @@
     X(best_epoch) \
     X(mark.metrics_bytes) \
     X(mark.events_bytes)
+
+#define HASH_KEY "state.xxh64"
 
 static lmb_status put_double(lmb_weights *w, const char *key, double value)
 {
@@ -163,23 +166,59 @@ static lmb_status visit_all(
     return visit(user, "ema/buffers", dtype, &buffers, s->ema_buffers);
 }
 
+/* A checksum over the scalars and arrays, so that nobody goes on with a
+ * damaged file. The scalars' order does not count. */
+static uint64_t hash_scalars(const lmb_weights *w)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < w->meta_count; i++) {
+        const char *key = w->meta[i].key, *value = w->meta[i].value;
+        if (strcmp(key, HASH_KEY) != 0)
+            sum +=
+                lmb_xxh64(value, strlen(value), lmb_xxh64(key, strlen(key), 0));
+    }
+    return sum;
+}
+
+static uint64_t hash_array(uint64_t seed, const char *name, lmb_dtype dtype,
+    const lmb_shape *shape, const void *data)
+{
+    const size_t size = (size_t)lmb_shape_count(shape) * lmb_dtype_size(dtype);
+    return lmb_xxh64(data, size, lmb_xxh64(name, strlen(name), seed));
+}
+
+typedef struct writing {
+    lmb_weights *w;
+    uint64_t hash;
+} writing;
+
 static lmb_status add_array(void *user, const char *name, lmb_dtype dtype,
     const lmb_shape *shape, void *data)
 {
+    writing *to = user;
     lmb_tensor *t = NULL;
     LMB_TRY(lmb_tensor_wrap(dtype, shape, data, &t));
-    const lmb_status st = lmb_weights_add(user, name, t);
+    const lmb_status st = lmb_weights_add(to->w, name, t);
     lmb_tensor_release(t);
+    to->hash = hash_array(to->hash, name, dtype, shape, data);
     return st;
+}
+
+static lmb_status put_state(lmb_weights *w, const lmb_run_state *s)
+{
+    char text[20];
+    LMB_TRY(put_scalars(w, s));
+    writing to = {w, hash_scalars(w)};
+    LMB_TRY(visit_all(s, add_array, &to));
+    (void)snprintf(text, sizeof text, "%016llx", (unsigned long long)to.hash);
+    return lmb_weights_meta_set(w, HASH_KEY, text);
 }
 
 lmb_status lmb_checkpoint_save(const char *path, const lmb_run_state *s)
 {
     lmb_weights *w = NULL;
     LMB_TRY(lmb_weights_new(&w));
-    lmb_status st = put_scalars(w, s);
-    if (st == LMB_OK)
-        st = visit_all(s, add_array, w);
+    lmb_status st = put_state(w, s);
     if (st == LMB_OK)
         st = lmb_weights_save(path, w);
     lmb_weights_free(w);
@@ -190,12 +229,13 @@ typedef struct reading {
     const lmb_weights *w;
     const char *path;
     bool store; /* second pass: copy; first pass: check */
+    uint64_t hash;
 } reading;
 
 static lmb_status read_array(void *user, const char *name, lmb_dtype dtype,
     const lmb_shape *shape, void *data)
 {
-    const reading *r = user;
+    reading *r = user;
     const lmb_tensor *t = lmb_weights_find(r->w, name);
     if (t == NULL || t->dtype != dtype || !lmb_shape_equal(&t->shape, shape))
         return LMB_FAIL(LMB_EFORMAT, "%s: %s is %s, not %s %s", r->path, name,
@@ -204,7 +244,21 @@ static lmb_status read_array(void *user, const char *name, lmb_dtype dtype,
     if (r->store)
         memcpy(data, t->data,
             (size_t)lmb_shape_count(shape) * lmb_dtype_size(dtype));
+    else
+        r->hash = hash_array(r->hash, name, dtype, shape, t->data);
     return LMB_OK;
+}
+
+static lmb_status check_hash(const reading *r)
+{
+    char text[20];
+    const char *found = lmb_weights_meta_get(r->w, HASH_KEY);
+    (void)snprintf(text, sizeof text, "%016llx", (unsigned long long)r->hash);
+    if (found != NULL && strcmp(found, text) == 0)
+        return LMB_OK;
+    return LMB_FAIL(LMB_EFORMAT,
+        "%s: damaged: its checksum is %s, its content's %s", r->path,
+        found != NULL ? found : "missing", text);
 }
 
 lmb_status lmb_checkpoint_load(const char *path, lmb_run_state *s)
@@ -213,10 +267,11 @@ lmb_status lmb_checkpoint_load(const char *path, lmb_run_state *s)
     LMB_TRY(lmb_weights_load(path, &w));
     lmb_run_state found = *s;
     int64_t optim_steps[1 + LMB_MAX_TERMS] = {0};
-    reading r = {.w = w, .path = path};
+    reading r = {.w = w, .path = path, .hash = hash_scalars(w)};
     lmb_status st = LMB_OK;
     LMB_GOTO(get_scalars(w, path, &found, optim_steps), st, done);
     LMB_GOTO(visit_all(s, read_array, &r), st, done);
+    LMB_GOTO(check_hash(&r), st, done);
     r.store = true;
     LMB_GOTO(visit_all(s, read_array, &r), st, done);
     *s = found;

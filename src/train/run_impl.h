@@ -33,6 +33,9 @@ struct lmb_run {
     lmb_evaluator *evaluator;
     lmb_run_state state;
     lmb_runlog *log;
+    /* The directory: made by this run; had and has a checkpoint; its lock. */
+    bool made_directory, has_checkpoint, saved;
+    int lock;
     double teacher_top1;
     int64_t teacher_checked, start_step;
     double begun, last_save; /* seconds of the monotonic clock */

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "data/hash.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -84,7 +85,7 @@ static lmb_status open_student(lmb_run *run)
         model, classes, input_size(run), LMB_F32, &run->student));
     lmb_dataset_mean_std(run->train_data, run->student.mean, run->student.std);
     lmb_params_init(run->student.params, (uint64_t)c->train.seed);
-    if (c->init == NULL)
+    if (c->init == NULL || run->has_checkpoint)
         return LMB_OK;
     lmb_weights *w = NULL;
     LMB_TRY(lmb_weights_load(c->init, &w));
@@ -241,7 +242,7 @@ static lmb_status check_teacher(lmb_run *run)
         100 * (chance + 3 * sqrt(chance * (1 - chance) / n));
     if (run->teacher_top1 > limit_top1 || run->config->force)
         return LMB_OK;
-    return LMB_FAIL(LMB_EINVAL,
+    return LMB_FAIL(LMB_EFORMAT,
         "teacher %s is right on %.2f %% of %lld images, no better than "
         "chance: wrong weights, class order or normalisation? (--force "
         "goes on)",
@@ -301,25 +302,52 @@ static void hash_text(uint64_t *h, const char *fmt, ...)
     *h = (*h ^ lmb_hash(text)) * 0x9E3779B97F4A7C15u;
 }
 
+static void hash_store(uint64_t *h, const lmb_params *store)
+{
+    const size_t size = lmb_dtype_size(lmb_params_dtype(store));
+    lmb_params *s = (lmb_params *)(uintptr_t)store;
+    *h = lmb_xxh64(
+        lmb_params_data(s), (size_t)lmb_params_data_size(store) * size, *h);
+    *h = lmb_xxh64(lmb_params_buffers(s),
+        (size_t)lmb_params_buffers_size(store) * size, *h);
+}
+
+/* By values, however they were given: config.yaml spells all of them. */
+static lmb_status hash_term(
+    uint64_t *h, const lmb_term *term, const lmb_method_config *c)
+{
+    lmb_str text = {0};
+    const lmb_opt *row = term->method->opts;
+    hash_text(h, "%s %a %a", term->method->name, term->weight, term->warmup);
+    for (; row != NULL && row->name != NULL; row++) {
+        lmb_str_printf(&text, "%s=", row->name);
+        lmb_opt_print(row, term->state, &text);
+    }
+    const lmb_status st = lmb_str_status(&text);
+    if (st == LMB_OK && text.length > 0)
+        *h = lmb_xxh64(text.text, text.length, *h);
+    for (int k = 0; k < c->n_map; k++)
+        hash_text(h, "%s", c->map[k]);
+    lmb_str_fini(&text);
+    return st;
+}
+
 /* What must be equal for a resumed run to be the same run. */
-static void hash_config(lmb_run *run)
+static lmb_status hash_config(lmb_run *run)
 {
     uint64_t h = 1;
     const lmb_run_config *c = run->config;
     hash_text(&h, "%s %llx %llx", run->student.model->name,
         (unsigned long long)lmb_dataset_hash(run->train_data),
         (unsigned long long)lmb_dataset_hash(run->chosen));
-    if (run->has_teacher)
-        hash_text(&h, "%s", run->teacher.model->name);
-    for (int i = 0; i < run->n_terms; i++) {
-        hash_text(&h, "%s %a %a", run->terms[i].method->name,
-            run->terms[i].weight, run->terms[i].warmup);
-        for (int k = 0; k < c->methods[i].n_options; k++)
-            hash_text(
-                &h, "%s=%s", c->methods[i].key[k], c->methods[i].value[k]);
-        for (int k = 0; k < c->methods[i].n_map; k++)
-            hash_text(&h, "%s", c->methods[i].map[k]);
+    if (run->has_teacher) {
+        const lmb_network *t = &run->teacher;
+        hash_text(&h, "%s %a %a %a %a %a %a", t->model->name, t->mean[0],
+            t->mean[1], t->mean[2], t->std[0], t->std[1], t->std[2]);
+        hash_store(&h, t->params);
     }
+    for (int i = 0; i < run->n_terms; i++)
+        LMB_TRY(hash_term(&h, &run->terms[i], &c->methods[i]));
     const lmb_train_opts *t = &c->train;
     hash_text(&h, "%a %lld %lld %a %a %a %d %d %a %a %a %lld %d %d",
         run->ce_weight, (long long)t->epochs, (long long)t->batch,
@@ -332,6 +360,7 @@ static void hash_config(lmb_run *run)
         hash_text(&h, "%a", run->schedule.decay_epochs[i]);
     (void)snprintf(run->state.config_hash, sizeof run->state.config_hash,
         "%016llx", (unsigned long long)h);
+    return LMB_OK;
 }
 
 /* --- the directory
@@ -347,35 +376,66 @@ lmb_status lmb_run_path(const lmb_run *run, const char *name, const char **out)
     return LMB_OK;
 }
 
-static lmb_status check_directory(const lmb_run *run)
+#define LOCK ".lock"
+
+/* One process at a time; what a killed one was writing goes. */
+static lmb_status take_directory(lmb_run *run)
+{
+    const char *lock = NULL;
+    LMB_TRY(lmb_run_path(run, LOCK, &lock));
+    LMB_TRY(lmb_lock_take(lock, &run->lock));
+    lmb_remove_temporaries(run->config->out);
+    return LMB_OK;
+}
+
+/* Before the long work: is there what --resume needs, and nothing else's? */
+static lmb_status check_directory(lmb_run *run)
 {
     const lmb_run_config *c = run->config;
+    const char *last = NULL;
     if (c->out == NULL)
         return LMB_FAIL(LMB_EUSAGE, "where to? --out RUN");
-    const char *last = NULL;
-    LMB_TRY(lmb_run_path(run, LMB_RUN_LAST, &last));
-    if (c->resume && !lmb_path_exists(last))
-        return LMB_FAIL(LMB_ENOTFOUND, "%s: nothing to resume: no %s", c->out,
-            LMB_RUN_LAST);
     if (!c->resume && lmb_path_exists(c->out))
         return LMB_FAIL(LMB_EUSAGE,
             "%s exists: --resume goes on with it, another --out starts anew",
             c->out);
-    return LMB_OK;
+    if (!c->resume)
+        return LMB_OK;
+    LMB_TRY(lmb_run_path(run, LMB_RUN_LAST, &last));
+    if (!lmb_path_is_dir(c->out))
+        return LMB_FAIL(
+            LMB_ENOTFOUND, "%s: nothing to resume: no such run", c->out);
+    /* Killed before its first checkpoint, a run begins again. */
+    run->has_checkpoint = lmb_path_exists(last);
+    return take_directory(run);
 }
 
 static lmb_status open_directory(lmb_run *run)
 {
     const lmb_run_config *c = run->config;
-    if (!c->resume) {
-        LMB_TRY(lmb_make_dirs(c->out));
-        return lmb_runlog_open(c->out, NULL, &run->log);
-    }
     const char *last = NULL;
+    if (!c->resume) {
+        LMB_TRY(lmb_make_new_dir(c->out));
+        run->made_directory = true;
+        LMB_TRY(take_directory(run));
+    }
+    if (!run->has_checkpoint)
+        return lmb_runlog_open(c->out, NULL, &run->log);
     LMB_TRY(lmb_run_path(run, LMB_RUN_LAST, &last));
     LMB_TRY(lmb_checkpoint_load(last, &run->state));
     run->start_step = run->state.step;
+    run->saved = true;
     return lmb_runlog_open(c->out, &run->state.mark, &run->log);
+}
+
+/* A run that ends before its first checkpoint leaves nothing behind. */
+static void close_directory(lmb_run *run)
+{
+    const char *lock = NULL;
+    if (run->lock >= 0 && lmb_run_path(run, LOCK, &lock) == LMB_OK)
+        lmb_lock_drop(lock, run->lock);
+    if (run->made_directory && !run->saved)
+        lmb_remove_dir(run->config->out);
 }
 
 /* --- all together
@@ -424,7 +484,7 @@ static lmb_status open_run(lmb_run *run)
             run->terms[i].params, (uint64_t)run->config->train.seed);
     }
     LMB_TRY(open_state(run));
-    hash_config(run);
+    LMB_TRY(hash_config(run));
     return open_directory(run);
 }
 
@@ -435,6 +495,7 @@ lmb_status lmb_run_open(
     LMB_TRY(LMB_NEW(run, 1));
     run->config = config;
     run->observer = *observer;
+    run->lock = -1;
     run->begun = run->last_save = lmb_run_now();
     const lmb_status st = open_run(run);
     if (st != LMB_OK) {
@@ -450,6 +511,7 @@ void lmb_run_free(lmb_run *run)
     if (run == NULL)
         return;
     lmb_runlog_free(run->log);
+    close_directory(run);
     lmb_evaluator_free(run->evaluator);
     lmb_loader_free(run->loader);
     for (int i = 0; i < run->n_steps; i++)

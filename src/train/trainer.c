@@ -222,31 +222,48 @@ static void report_progress(
  * ---------------------------------------------------------------------------
  */
 
-static bool finite_weights(const lmb_run_state *s)
+/* The first parameter or buffer that is not finite, or NULL. */
+static const lmb_param *bad_param(const lmb_params *store)
 {
-    for (int i = 0; i < s->n_stores; i++) {
-        const float *data = lmb_params_data(s->stores[i]);
-        const int64_t n = lmb_params_data_size(s->stores[i]);
+    for (int k = 0; k < lmb_params_count(store); k++) {
+        const lmb_param *p = lmb_params_at(store, k);
+        const float *data = lmb_param_data(p);
+        const int64_t n = lmb_shape_count(&p->shape);
         double sum = 0;
-        for (int64_t k = 0; k < n; k++)
-            sum += fabs((double)data[k]);
+        for (int64_t i = 0; i < n; i++)
+            sum += fabs((double)data[i]);
         if (!isfinite(sum))
-            return false;
+            return p;
     }
-    return true;
+    return NULL;
+}
+
+/* Only a state that can be gone on with is saved. */
+static lmb_status check_finite(const lmb_run *run)
+{
+    const lmb_run_state *s = &run->state;
+    const lmb_param *bad = NULL;
+    for (int i = 0; i < s->n_stores && bad == NULL; i++)
+        bad = bad_param(s->stores[i]);
+    if (bad == NULL)
+        return LMB_OK;
+    if (s->step == 0 && run->config->init != NULL)
+        return LMB_FAIL(LMB_ENUMERIC, "%s: %s has values that are not finite",
+            run->config->init, bad->name);
+    return LMB_FAIL(LMB_ENUMERIC,
+        "%s is not finite at epoch %lld, step %lld; the last good checkpoint "
+        "is kept",
+        bad->name, (long long)s->epoch, (long long)s->step);
 }
 
 lmb_status lmb_run_save(lmb_run *run)
 {
     const char *path = NULL;
-    if (!finite_weights(&run->state))
-        return LMB_FAIL(LMB_ENUMERIC,
-            "a weight is not finite at epoch %lld, step %lld; the last good "
-            "checkpoint is kept",
-            (long long)run->state.epoch, (long long)run->state.step);
+    LMB_TRY(check_finite(run));
     LMB_TRY(lmb_run_path(run, LMB_RUN_LAST, &path));
     LMB_TRY(lmb_runlog_mark_now(run->log, &run->state.mark));
     LMB_TRY(lmb_checkpoint_save(path, &run->state));
+    run->saved = true;
     run->last_save = lmb_run_now();
     if (run->observer.on_checkpoint != NULL)
         run->observer.on_checkpoint(path, run->state.step, run->observer.user);
@@ -410,7 +427,7 @@ lmb_status lmb_run_train(lmb_run *run)
 {
     lmb_run_state *s = &run->state;
     if (run->observer.on_start != NULL)
-        run->observer.on_start(run, run->observer.user);
+        LMB_TRY(run->observer.on_start(run, run->observer.user));
     if (s->epoch > run->config->train.epochs)
         return LMB_OK; /* resumed after its end */
     /* A stop may fall on the last step of an epoch, before its row. */

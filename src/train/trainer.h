@@ -33,7 +33,8 @@ typedef struct lmb_progress {
 
 /* All members may be NULL. */
 typedef struct lmb_observer {
-    void (*on_start)(const lmb_run *run, void *user); /* before step one */
+    /* Before step one; the run ends if it fails. */
+    lmb_status (*on_start)(const lmb_run *run, void *user);
     void (*on_step)(const lmb_progress *p, void *user);
     void (*on_row)(const lmb_row *row, void *user); /* end of epoch, eval */
     void (*on_checkpoint)(const char *path, int64_t step, void *user);

@@ -249,6 +249,16 @@ static lmb_status new_conv(
     return LMB_OK;
 }
 
+/* May the convolution write over its residual? Only if it is the last to read
+ * it, and nothing else lies in the same memory. */
+static bool may_overwrite(
+    const lmb_plan *plan, lmb_value v, const lmb_node *node)
+{
+    return info(plan, v)->leaf == LMB_LEAF_NONE && !plan->is_static[v.id] &&
+        plan->last_use[v.id] == (int32_t)(node - plan->g->nodes) &&
+        plan->forms[v.id][spatial_form(plan)] >= 0;
+}
+
 /* in: x, packed w, bias?, residual?; out: y */
 static lmb_status lower_conv(lmb_plan *plan, const lmb_node *node,
     lmb_dnn_conv *conv, const lmb_dnn_conv_spec *spec)
@@ -259,7 +269,7 @@ static lmb_status lower_conv(lmb_plan *plan, const lmb_node *node,
     LMB_TRY(packed_slot(plan, node->in[1], conv, &slots[1]));
     if (lmb_is(input(node, 2)))
         LMB_TRY(slot_in(plan, node->in[2], LMB_FORM_PLAIN, &slots[2]));
-    if (spec->residual)
+    if (lmb_is(input(node, 3)))
         LMB_TRY(slot_in(plan, node->in[3], form, &slots[3]));
     lmb_step *step = NULL;
     LMB_TRY(new_step(plan, node, &step));
@@ -270,9 +280,12 @@ static lmb_status lower_conv(lmb_plan *plan, const lmb_node *node,
     step->bias_after = slots[2] >= 0 && !spec->bias;
     for (int i = 0; i < 4; i++)
         use_in(step, slots[i]);
-    int32_t y = -1;
-    LMB_TRY(new_slot(
-        plan, node->out[0], form, plan->is_static[node->out[0].id], &y));
+    int32_t y = slots[3];
+    if (spec->in_place)
+        plan->forms[node->out[0].id][form] = y;
+    else
+        LMB_TRY(new_slot(
+            plan, node->out[0], form, plan->is_static[node->out[0].id], &y));
     use_out(step, y);
     return finish_conv(plan, step, node);
 }
@@ -318,7 +331,10 @@ static lmb_status lower_any_conv(lmb_plan *plan, const lmb_node *node)
             plan, LMB_DNN_FORWARD_INFER, &a, &y, attr, b.dim[2], b.dim[3]);
         spec.relu = attr->relu;
         spec.bias = lmb_is(input(node, 2));
-        spec.residual = lmb_is(input(node, 3));
+        /* In place oneDNN's faster kernels serve; beside it they do not. */
+        spec.in_place =
+            lmb_is(input(node, 3)) && may_overwrite(plan, node->in[3], node);
+        spec.residual = lmb_is(input(node, 3)) && !spec.in_place;
         LMB_TRY(new_conv(plan, &spec, &conv));
         return lower_conv(plan, node, conv, &spec);
     }
@@ -603,12 +619,33 @@ static lmb_status lower_node(lmb_plan *plan, const lmb_node *node)
     return lower_kernel(plan, node);
 }
 
+/* The last node that reads each value. What an alias shares, and outputs,
+ * count as read for ever. */
+static void find_last_uses(lmb_plan *plan, const bool *live)
+{
+    for (size_t i = 0; i < plan->g->n_nodes; i++) {
+        const lmb_node *node = &plan->g->nodes[i];
+        const bool alias =
+            node->op == &lmb_op_reshape || node->op == &lmb_op_stop_gradient;
+        for (int k = 0; live[i] && k < node->n_in; k++) {
+            int32_t *last = &plan->last_use[node->in[k].id];
+            if (*last != INT32_MAX)
+                *last = alias ? INT32_MAX : (int32_t)i;
+        }
+        if (alias)
+            plan->last_use[node->out[0].id] = INT32_MAX;
+    }
+    for (int k = 0; k < plan->n_outputs; k++)
+        plan->last_use[plan->outputs[k].id] = INT32_MAX;
+}
+
 lmb_status lmb_plan_lower_fast(lmb_plan *plan)
 {
     bool *live = NULL;
     LMB_TRY(LMB_NEW(live, plan->g->n_nodes + 1));
     lmb_status st = LMB_OK;
     LMB_GOTO(lmb_plan_live(plan, live), st, done);
+    find_last_uses(plan, live);
     for (size_t i = 0; i < plan->g->n_nodes; i++)
         if (live[i])
             LMB_GOTO(lower_node(plan, &plan->g->nodes[i]), st, done);

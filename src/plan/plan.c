@@ -156,6 +156,7 @@ void lmb_plan_free(lmb_plan *plan)
     lmb_free(plan->slots);
     lmb_free(plan->forms);
     lmb_free(plan->is_static);
+    lmb_free(plan->last_use);
     lmb_free(plan->static_memory);
     lmb_free(plan->outputs);
     lmb_free(plan->output_slots);
@@ -175,6 +176,7 @@ static lmb_status allocate(
     LMB_TRY(lmb_arena_new(&plan->memory));
     LMB_TRY(LMB_NEW(plan->forms, plan->g->n_values));
     LMB_TRY(LMB_NEW(plan->is_static, plan->g->n_values));
+    LMB_TRY(LMB_NEW(plan->last_use, plan->g->n_values));
     LMB_TRY(LMB_NEW(plan->outputs, n_outputs + 1));
     LMB_TRY(LMB_NEW(plan->output_slots, n_outputs + 1));
     for (size_t v = 0; v < plan->g->n_values; v++)

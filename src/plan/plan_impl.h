@@ -83,6 +83,7 @@ struct lmb_plan {
     size_t n_slots, slots_capacity;
     int32_t (*forms)[LMB_FORM_COUNT]; /* per value: slot of each form, or -1 */
     bool *is_static; /* per value */
+    int32_t *last_use; /* per value: its last node; INT32_MAX: keep */
     lmb_steps steps, static_steps;
     size_t arena_size, static_size;
     void *static_memory;

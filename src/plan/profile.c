@@ -59,7 +59,7 @@ static lmb_status time_conv(const lmb_dnn_conv_spec *spec, double *seconds)
     lmb_dnn_conv_spec free_choice = *spec;
     free_choice.block_x = free_choice.block_y = LMB_DNN_ANY;
     /* A residual must have a known layout; it is no part of the limit. */
-    free_choice.residual = false;
+    free_choice.residual = free_choice.in_place = false;
     lmb_dnn_conv *conv = NULL;
     LMB_TRY(lmb_dnn_conv_new(&free_choice, &conv));
     size_t x = 64;

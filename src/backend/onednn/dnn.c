@@ -55,6 +55,10 @@ static size_t layout_size(const layout *l)
 {
     return dnnl_memory_desc_get_size(*l);
 }
+static dnnl_status_t append_sum(dnnl_post_ops_t ops)
+{
+    return dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
+}
 static dnnl_status_t append_relu(dnnl_post_ops_t ops)
 {
     return dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_relu, 0, 0);
@@ -89,6 +93,10 @@ static bool layout_equal(const layout *a, const layout *b)
 static size_t layout_size(const layout *l)
 {
     return dnnl_memory_desc_get_size(l);
+}
+static dnnl_status_t append_sum(dnnl_post_ops_t ops)
+{
+    return dnnl_post_ops_append_sum(ops, 1.0f);
 }
 static dnnl_status_t append_relu(dnnl_post_ops_t ops)
 {
@@ -216,6 +224,8 @@ static lmb_status make_attr(const lmb_dnn_conv_spec *s, const conv_layouts *l,
                  attr, dnnl_scratchpad_mode_user),
         st, done);
     DNN_GOTO(dnnl_post_ops_create(&ops), st, done);
+    if (s->in_place)
+        DNN_GOTO(append_sum(ops), st, done);
     if (s->residual)
         DNN_GOTO(dnnl_post_ops_append_binary(ops, dnnl_binary_add, REF(l->y)),
             st, done);

@@ -27,7 +27,9 @@ typedef struct lmb_dnn_conv_spec {
     lmb_dtype dtype; /* of x, y and the packed weights: F32 or BF16 */
     lmb_dtype y_dtype; /* forward only */
     int block_x, block_y; /* 1, 16, LMB_DNN_NHWC or LMB_DNN_ANY */
-    bool bias, relu, residual; /* residual has y's layout and dtype */
+    bool bias, relu;
+    bool residual; /* added; has y's layout and dtype */
+    bool in_place; /* y holds the residual before, the result after */
 } lmb_dnn_conv_spec;
 
 /* A convolution primitive, its packed-weights layout and scratchpad need. */

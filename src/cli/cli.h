@@ -99,6 +99,10 @@ lmb_status cli_config(const cli *c, lmb_config *config) LMB_MUST_CHECK;
 lmb_status cli_run_config(
     const cli *c, lmb_config *config, lmb_run_config *run) LMB_MUST_CHECK;
 
+/* Makes both, resolves, calls `body`, frees. */
+typedef lmb_status cli_body(const cli *c, const lmb_run_config *run);
+lmb_status cli_with_config(const cli *c, cli_body *body) LMB_MUST_CHECK;
+
 /* --- help.c --------------------------------------------------------------- */
 
 void cli_help_overview(FILE *out);

@@ -1,19 +1,15 @@
 /* cmd_eval.c: limbeck eval: accuracy of a network on a data set. */
-#include "cli/cli.h"
-
-#include "train/build_info.h"
-#include "train/network.h"
+#include "cli/open.h"
 
 #include <math.h>
 #include <string.h>
 
 static const cli_flag flags[] = {
-    {"weights", "FILE", "safetensors or torch file", NULL, NULL},
+    CLI_FLAG_WEIGHTS,
+    CLI_FLAG_MEAN,
+    CLI_FLAG_STD,
     {"limit", "N", "only the first N images", NULL, NULL},
     {"per-class", NULL, "a line for each class", NULL, NULL},
-    {"mean", "R,G,B", "of the input, pixels in 0 .. 1 (default: the file's)",
-        NULL, "teachers.0.mean"},
-    {"std", "R,G,B", "and its deviation", NULL, "teachers.0.std"},
     {"eval-only", NULL, "accepted for old habits", "test-only", NULL},
     {0},
 };
@@ -21,16 +17,12 @@ static const cli_flag flags[] = {
 static lmb_status open_network(const cli *c, const lmb_run_config *run,
     const lmb_dataset *data, lmb_network *out)
 {
-    const char *weights = NULL;
     double mean[3], std[3];
     int32_t height = 0, width = 0;
-    const lmb_teacher_config *t = &run->teachers[0];
-    LMB_TRY(cli_need(c, "weights", &weights));
     lmb_dataset_mean_std(data, mean, std);
     if (!lmb_dataset_size(data, &height, &width))
         height = 224;
-    return lmb_network_load(weights, run->student, t->has_norm ? t->mean : NULL,
-        t->has_norm ? t->std : NULL, mean, std, height, out, NULL);
+    return cli_open_network(c, run->student, mean, std, height, out, NULL);
 }
 
 static lmb_status check_classes(
@@ -41,17 +33,6 @@ static lmb_status check_classes(
     return LMB_FAIL(LMB_ESHAPE,
         "the weights tell %d classes apart, %s has %d: another data set?",
         net->classes, spec, (int)lmb_dataset_classes(data));
-}
-
-static lmb_status set_precision(const lmb_train_opts *t, lmb_eval_spec *spec)
-{
-    lmb_build_info info;
-    lmb_build_info_get(&info);
-    if (t->precision == LMB_PRECISION_BF16 && !info.bf16)
-        return LMB_FAIL(LMB_EUNSUPPORTED,
-            "--precision bf16: this CPU has no fast bf16 arithmetic");
-    spec->bf16 = t->precision == LMB_PRECISION_BF16;
-    return LMB_OK;
 }
 
 /* --- printing --------------------------------------------------------------
@@ -126,13 +107,16 @@ static lmb_status evaluate(const cli *c, const lmb_run_config *run)
     lmb_eval_result result = {0};
     lmb_status st = LMB_OK;
     const lmb_dataset_opts opts = {.classes = (int32_t)run->classes};
+    const char *missing = NULL;
     lmb_eval_spec spec = {
         .batch = run->train.eval_batch,
         .loader_threads = (int32_t)run->train.loader_threads,
         .allow_reference = run->train.allow_reference,
     };
+    if (run->data == NULL)
+        LMB_TRY(cli_need(c, "data", &missing));
     LMB_TRY(cli_i64(c, "limit", 1, INT32_MAX, &spec.limit));
-    LMB_TRY(set_precision(&run->train, &spec));
+    LMB_TRY(cli_bf16(c, &spec.bf16));
     LMB_GOTO(
         lmb_dataset_open(run->data,
             run->test_split != NULL ? run->test_split : "test", &opts, &data),
@@ -150,20 +134,7 @@ done:
 
 static lmb_status run(cli *c)
 {
-    lmb_config config = {0};
-    lmb_run_config run_config = {0};
-    lmb_status st = LMB_OK;
-    const char *data = NULL;
-    LMB_GOTO(lmb_config_init(&config), st, done);
-    LMB_GOTO(lmb_run_config_init(&run_config), st, done);
-    LMB_GOTO(cli_run_config(c, &config, &run_config), st, done);
-    if (run_config.data == NULL)
-        LMB_GOTO(cli_need(c, "data", &data), st, done);
-    LMB_GOTO(evaluate(c, &run_config), st, done);
-done:
-    lmb_run_config_fini(&run_config);
-    lmb_config_fini(&config);
-    return st;
+    return cli_with_config(c, evaluate);
 }
 
 const cli_command cmd_eval = {

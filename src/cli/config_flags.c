@@ -5,6 +5,8 @@
 #include "cli/cli.h"
 #include "cli/cli_impl.h"
 
+#include "train/build_info.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -197,4 +199,20 @@ lmb_status cli_run_config(const cli *c, lmb_config *config, lmb_run_config *run)
 {
     LMB_TRY(cli_config(c, config));
     return lmb_config_resolve(config, run);
+}
+
+lmb_status cli_with_config(const cli *c, cli_body *body)
+{
+    lmb_config config = {0};
+    lmb_run_config run = {0};
+    lmb_status st = LMB_OK;
+    LMB_GOTO(lmb_config_init(&config), st, done);
+    LMB_GOTO(lmb_run_config_init(&run), st, done);
+    LMB_GOTO(cli_run_config(c, &config, &run), st, done);
+    (void)lmb_use_threads((int)run.train.threads);
+    LMB_GOTO(body(c, &run), st, done);
+done:
+    lmb_run_config_fini(&run);
+    lmb_config_fini(&config);
+    return st;
 }

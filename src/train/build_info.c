@@ -2,6 +2,7 @@
 #include "train/build_info.h"
 
 #include "backend/cpu/cpu.h"
+#include "backend/cpu/threads.h"
 #include "backend/onednn/dnn.h"
 
 void lmb_build_info_get(lmb_build_info *out)
@@ -17,4 +18,9 @@ void lmb_build_info_get(lmb_build_info *out)
         .dnn = lmb_dnn_version(), .cpu_level = lmb_cpu_level_name(),
         .bf16 = lmb_dnn_has_bf16(),
     };
+}
+
+int lmb_use_threads(int threads)
+{
+    return lmb_set_threads(threads);
 }

@@ -15,4 +15,7 @@ typedef struct lmb_build_info {
 
 void lmb_build_info_get(lmb_build_info *out);
 
+/* Threads of the arithmetic from now on (0: all cores); gives their number. */
+int lmb_use_threads(int threads);
+
 #endif

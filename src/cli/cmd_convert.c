@@ -1,0 +1,147 @@
+/* cmd_convert.c: limbeck convert: weights from one file format to another. */
+#include "cli/open.h"
+
+#include "io/mapping.h"
+#include "model/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const cli_flag flags[] = {
+    {"rename", "SET",
+        "other people's names into ours; with --model it is found out", NULL,
+        NULL},
+    {"size", "N", "input size to note down", NULL, NULL},
+    CLI_FLAG_MEAN,
+    CLI_FLAG_STD,
+    {0},
+};
+
+static lmb_status rename_as_asked(const cli *c, lmb_weights *w)
+{
+    const char *name = cli_value(c, "rename");
+    if (name == NULL)
+        return LMB_OK;
+    const lmb_rename_set *set = lmb_rename_find(name);
+    lmb_str known = {0};
+    if (set != NULL)
+        return lmb_weights_rename(w, set->rules);
+    for (const lmb_rename_set *s = lmb_rename_sets(); s->name != NULL; s++)
+        lmb_str_printf(&known, "%s%s", known.length > 0 ? ", " : "", s->name);
+    const lmb_status st =
+        LMB_FAIL(LMB_EUSAGE, "limbeck convert: --rename '%s' is not one of %s",
+            name, known.text != NULL ? known.text : "");
+    lmb_str_fini(&known);
+    return st;
+}
+
+/* The model's own names of its parameters. */
+static lmb_status rename_for(const lmb_network *net, lmb_weights *w)
+{
+    const int n = lmb_params_count(net->params);
+    const char **names = NULL;
+    const lmb_rename_set *set = NULL;
+    LMB_TRY(LMB_NEW(names, n));
+    for (int i = 0; i < n; i++)
+        names[i] = lmb_params_at(net->params, i)->name;
+    lmb_status st = lmb_rename_guess(w, names, (size_t)n, &set);
+    if (st == LMB_OK && set != NULL)
+        st = lmb_weights_rename(w, set->rules);
+    lmb_free(names);
+    return st;
+}
+
+/* The classes by any tensor that is shaped as a classifier: after renaming
+ * its name is the model's; before, every set is tried. */
+static lmb_status find_classes(
+    lmb_weights *w, const char *path, const lmb_model *m, int *out)
+{
+    lmb_status st = lmb_weights_classes(w, path, m, out);
+    const lmb_tensor *last = NULL;
+    for (size_t i = 0; i < w->count; i++)
+        if (w->items[i].tensor->shape.rank == 2)
+            last = w->items[i].tensor;
+    if (st == LMB_OK || last == NULL || last->shape.dim[0] > INT16_MAX)
+        return st;
+    *out = (int)last->shape.dim[0];
+    return LMB_OK;
+}
+
+static lmb_status set_about(const cli *c, const lmb_model *m,
+    const lmb_network *net, const char *path, lmb_weights *w)
+{
+    lmb_weights_about about = {0};
+    bool has_mean = false, has_std = false;
+    int64_t size = 0;
+    LMB_TRY(lmb_weights_about_read(w, path, &about));
+    lmb_status st = LMB_OK;
+    LMB_GOTO(cli_three(c, "mean", about.mean, &has_mean), st, done);
+    LMB_GOTO(cli_three(c, "std", about.std, &has_std), st, done);
+    LMB_GOTO(cli_i64(c, "size", 8, 4096, &size), st, done);
+    if (has_mean != has_std)
+        LMB_GOTO(LMB_FAIL(LMB_EUSAGE,
+                     "limbeck convert: --mean and --std go together"),
+            st, done);
+    about.has_norm = about.has_norm || has_mean;
+    if (m != NULL) {
+        (void)snprintf(about.model, sizeof about.model, "%s", m->name);
+        about.classes = net->classes;
+    }
+    if (size > 0)
+        about.size = (int)size;
+    if (m != NULL || has_mean || size > 0)
+        LMB_GOTO(lmb_weights_about_write(&about, w), st, done);
+done:
+    lmb_weights_about_fini(&about);
+    return st;
+}
+
+static lmb_status check_model(
+    const lmb_model *m, const char *path, lmb_weights *w, lmb_network *net)
+{
+    int classes = 0;
+    LMB_TRY(find_classes(w, path, m, &classes));
+    LMB_TRY(lmb_network_new(m, classes, m->default_size, LMB_F32, net));
+    LMB_TRY(rename_for(net, w));
+    return lmb_weights_to_params(w, path, net->params);
+}
+
+static lmb_status convert(const cli *c, const lmb_run_config *config)
+{
+    lmb_weights *w = NULL;
+    lmb_network net = {0};
+    lmb_status st = LMB_OK;
+    LMB_TRY(cli_need_words(c, 2, "IN and OUT are"));
+    const lmb_model *m =
+        config->student != NULL ? lmb_model_find(config->student) : NULL;
+    LMB_GOTO(lmb_weights_load(c->words[0], &w), st, done);
+    LMB_GOTO(rename_as_asked(c, w), st, done);
+    if (m != NULL)
+        LMB_GOTO(check_model(m, c->words[0], w, &net), st, done);
+    LMB_GOTO(set_about(c, m, &net, c->words[0], w), st, done);
+    LMB_GOTO(lmb_weights_save(c->words[1], w), st, done);
+    cli_note(c, "%s: %zu tensors, %lld elements", c->words[1], w->count,
+        (long long)lmb_weights_elements(w));
+done:
+    lmb_network_fini(&net);
+    lmb_weights_free(w);
+    return st;
+}
+
+static lmb_status run(cli *c)
+{
+    return cli_with_config(c, convert);
+}
+
+const cli_command cmd_convert = {
+    .name = "convert",
+    .usage = "IN OUT.{safetensors,pth} [--model NAME] [--rename SET]",
+    .title = "weights from one file format to another",
+    .text = "With --model the names and shapes are checked, names of other "
+            "sources are turned\ninto the model's, and what `predict` needs "
+            "is noted in the file.",
+    .flags = flags,
+    .config = "model",
+    .max_words = 2,
+    .run = run,
+};

@@ -126,6 +126,8 @@ bool cli_terminal(void);
 
 /* SIGINT and SIGTERM set a flag; a second one leaves at once. */
 lmb_status cli_catch_signals(void) LMB_MUST_CHECK;
+/* A file over the limit on its size is a failed write, not the end. */
+void cli_report_full_files(void);
 /* The flag: the signal's number, or 0. */
 const volatile sig_atomic_t *cli_signal(void);
 

@@ -83,6 +83,7 @@ int main(int argc, char **argv)
 {
     cli c = {.argc = argc, .argv = argv};
     lmb_log_set(print_log, &c);
+    cli_report_full_files();
     const lmb_status st = run(&c);
     const int code = exit_status(st);
     if (st != LMB_OK)

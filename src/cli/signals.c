@@ -25,6 +25,13 @@ lmb_status cli_catch_signals(void)
     return LMB_OK;
 }
 
+void cli_report_full_files(void)
+{
+#ifdef SIGXFSZ
+    (void)signal(SIGXFSZ, SIG_IGN);
+#endif
+}
+
 const volatile sig_atomic_t *cli_signal(void)
 {
     return &caught;

@@ -1,0 +1,380 @@
+/* Runs that are killed, stopped or out of disk, and go on to the same bits.
+ *
+ * LIMBECK_TEST_KILLS=N kills N runs at random steps (15) and N / 3 inside the
+ * write of a checkpoint (5); LIMBECK_TEST_SEED=N chooses others. */
+#include "program.h"
+
+#include "base/rng.h"
+#include "io/weights.h"
+
+enum { STEPS = 10, EPOCHS = 4, IMAGES = 152, BATCH = 16 };
+
+/* All kinds of state: two networks, a connector, momentum, averages. */
+static const char *flags(void)
+{
+    static char text[4 * PROGRAM_PATH];
+    (void)snprintf(text, sizeof text,
+        "distill --student resnet8 --teacher resnet8 --teacher-weights "
+        "%s/teacher/student.safetensors --data idx:%s/data --method kd,fitnet "
+        "--batch %d --epochs %d --lr 0.02 --save-every 3 --ema 0.9 --seed 7 "
+        "--precision f32 --threads 1 --log-every 1 --allow-reference",
+        program_root, program_root, BATCH, EPOCHS);
+    return text;
+}
+
+static int make_teacher(void **state)
+{
+    program p = {0};
+    if (program_folder(state) != 0)
+        return 1;
+    write_data(IMAGES);
+    program_start(&p,
+        "train --model resnet8 --data idx:%s --epochs 3 --batch 16 --lr 0.02 "
+        "--precision f32 --threads 1 --allow-reference --out %s",
+        in_folder("data"), in_folder("teacher"));
+    program_ends(&p, 0);
+    program_start(&p, "%s --out %s", flags(), in_folder("whole"));
+    program_ends(&p, 0);
+    return 0;
+}
+
+/* --- what must be equal --------------------------------------------------- */
+
+/* metrics.jsonl without its times; free() it. */
+static char *metrics_of(const char *run)
+{
+    static const char key[] = ", \"images_per_second\": ";
+    char path[2 * PROGRAM_PATH];
+    size_t size = 0;
+    (void)snprintf(path, sizeof path, "%s/metrics.jsonl", run);
+    char *text = read_all(path, &size);
+    for (char *at = strstr(text, key); at != NULL; at = strstr(at, key)) {
+        const size_t n = strcspn(at + sizeof key - 1, ",}");
+        const char *rest = at + sizeof key - 1 + n;
+        memmove(at, rest, strlen(rest) + 1);
+    }
+    return text;
+}
+
+static void check_equal_runs(const char *a, const char *b)
+{
+    static const char *const files[] = {
+        "student.safetensors", "best.safetensors", "classes.json"};
+    for (size_t i = 0; i < LMB_COUNT(files); i++) {
+        char x[2 * PROGRAM_PATH], y[2 * PROGRAM_PATH];
+        (void)snprintf(x, sizeof x, "%s/%s", a, files[i]);
+        (void)snprintf(y, sizeof y, "%s/%s", b, files[i]);
+        check_same_file(x, y);
+    }
+    char *x = metrics_of(a), *y = metrics_of(b);
+    assert_string_equal(x, y);
+    free(x);
+    free(y);
+    assert_int_equal(count_files(b, ".tmp."), 0);
+    assert_int_equal(count_files(b, ".lock"), 0);
+}
+
+static void resume_to_the_end(const char *run)
+{
+    program p = {0};
+    program_start(&p, "distill --resume --out %s", run);
+    program_ends(&p, 0);
+    check_equal_runs(in_folder("whole"), run);
+    remove_tree(run);
+}
+
+/* A number of the checkpoint's state. */
+static long checkpoint_number(const char *run, const char *key)
+{
+    char path[2 * PROGRAM_PATH];
+    lmb_weights *w = NULL;
+    (void)snprintf(path, sizeof path, "%s/last.safetensors", run);
+    CHECK_OK(lmb_weights_load(path, &w));
+    const char *text = lmb_weights_meta_get(w, key);
+    assert_non_null(text);
+    const long value = strtol(text, NULL, 10);
+    lmb_weights_free(w);
+    return value;
+}
+
+static long wanted_kills(void)
+{
+    const char *text = getenv("LIMBECK_TEST_KILLS");
+    return text != NULL ? strtol(text, NULL, 10) : 15;
+}
+
+static lmb_rng random_of(uint64_t test)
+{
+    const char *text = getenv("LIMBECK_TEST_SEED");
+    return lmb_rng_make(
+        text != NULL ? strtoull(text, NULL, 10) : 1, 0x6b696c6c, test, 0);
+}
+
+/* --- tests ---------------------------------------------------------------- */
+
+static void loader_threads_change_no_bit(void **state)
+{
+    (void)state;
+    static const int threads[] = {0, 2, 4};
+    for (size_t i = 0; i < LMB_COUNT(threads); i++) {
+        program p = {0};
+        const char *run = in_folder("threads%d", threads[i]);
+        program_start(
+            &p, "%s --loader-threads %d --out %s", flags(), threads[i], run);
+        program_ends(&p, 0);
+        check_equal_runs(in_folder("whole"), run);
+        remove_tree(run);
+    }
+}
+
+static void another_seed_gives_other_weights(void **state)
+{
+    (void)state;
+    program p = {0};
+    const char *run = in_folder("seed8");
+    program_start(&p, "%s --seed 8 --out %s", flags(), run);
+    program_ends(&p, 0);
+    char *x = metrics_of(in_folder("whole")), *y = metrics_of(run);
+    assert_string_not_equal(x, y);
+    free(x);
+    free(y);
+    remove_tree(run);
+}
+
+/* Starts a run and lets it come to `step`, then waits `ms` more. */
+static void run_until(program *p, const char *run, long step, double ms)
+{
+    program_start(p, "%s --out %s", flags(), run);
+    for (long at = 0; at < step;) {
+        at = program_step(p);
+        if (at < 0)
+            fail_msg("ended before step %ld: %s", step, p->text);
+    }
+    wait_ms(ms);
+}
+
+/* After the first checkpoint, away from the first and last steps of epochs. */
+static void killed_at_any_step_it_ends_equal(void **state)
+{
+    (void)state;
+    lmb_rng rng = random_of(1);
+    for (long i = 0; i < wanted_kills(); i++) {
+        program p = {0};
+        const char *run = in_folder("killed%ld", i);
+        const long epoch = lmb_rng_below(&rng, EPOCHS);
+        const long step = epoch * STEPS + 3 + lmb_rng_below(&rng, STEPS - 4);
+        const double ms = 3 * lmb_rng_uniform(&rng);
+        run_until(&p, run, step, ms);
+        (void)kill(p.pid, SIGKILL);
+        program_ends(&p, 1000 + SIGKILL);
+        const long saved = checkpoint_number(run, "state.step");
+        (void)printf(
+            "killed after step %ld + %.2f ms; saved: %ld\n", step, ms, saved);
+        assert_true(saved > 0 && saved < EPOCHS * STEPS);
+        resume_to_the_end(run);
+    }
+}
+
+/* Killed again and again, it still comes to the same end. */
+static void killed_many_times_it_ends_equal(void **state)
+{
+    (void)state;
+    program p = {0};
+    lmb_rng rng = random_of(2);
+    const char *run = in_folder("chain");
+    run_until(&p, run, 4, 0);
+    for (int i = 0; i < 4; i++) {
+        (void)kill(p.pid, SIGKILL);
+        program_ends(&p, 1000 + SIGKILL);
+        program_start(&p, "distill --resume --log-every 1 --out %s", run);
+        for (uint32_t k = 4 + lmb_rng_below(&rng, 3); k > 0; k--)
+            assert_true(program_step(&p) > 0);
+    }
+    (void)kill(p.pid, SIGKILL);
+    program_ends(&p, 1000 + SIGKILL);
+    resume_to_the_end(run);
+}
+
+/* Waits until the n-th checkpoint is being written; false if it ended. */
+static bool wait_for_write(const char *run, uint32_t n)
+{
+    bool before = false;
+    for (int ms = 0; ms < 30000; ms++) {
+        const bool now = count_files(run, "last.safetensors.tmp.") > 0;
+        if (now && !before && --n == 0)
+            return true;
+        before = now;
+        wait_ms(1);
+    }
+    return false;
+}
+
+static void killed_inside_a_write_it_ends_equal(void **state)
+{
+    (void)state;
+    lmb_rng rng = random_of(3);
+    for (long i = 0; i < (wanted_kills() + 2) / 3;) {
+        program p = {.write_delay = "25"};
+        const char *run = in_folder("write%ld", i);
+        const double ms = 45 * lmb_rng_uniform(&rng);
+        program_start(&p, "%s --out %s", flags(), run);
+        assert_true(wait_for_write(run, 3 + lmb_rng_below(&rng, 8)));
+        wait_ms(ms);
+        (void)kill(p.pid, SIGKILL);
+        program_ends(&p, 1000 + SIGKILL);
+        const bool hit = count_files(run, "last.safetensors.tmp.") == 1;
+        (void)printf("killed %.1f ms into a write; saved: %ld%s\n", ms,
+            checkpoint_number(run, "state.step"), hit ? "" : "; missed");
+        i += hit;
+        resume_to_the_end(run);
+    }
+}
+
+static void killed_before_the_first_checkpoint_it_begins_again(void **state)
+{
+    (void)state;
+    program p = {.write_delay = "200"};
+    const char *run = in_folder("early");
+    program_start(&p, "%s --out %s", flags(), run);
+    assert_true(wait_for_write(run, 1));
+    (void)kill(p.pid, SIGKILL);
+    program_ends(&p, 1000 + SIGKILL);
+    assert_int_equal(count_files(run, "last.safetensors.tmp."), 1);
+    resume_to_the_end(run);
+}
+
+static void killed_after_the_last_step_it_ends_equal(void **state)
+{
+    (void)state;
+    program p = {.write_delay = "25"};
+    const char *run = in_folder("late");
+    run_until(&p, run, EPOCHS * STEPS, 60);
+    (void)kill(p.pid, SIGKILL);
+    program_ends(&p, 1000 + SIGKILL);
+    resume_to_the_end(run);
+}
+
+static void a_signal_ends_the_step_and_saves(void **state)
+{
+    (void)state;
+    static const int signals[] = {SIGINT, SIGTERM};
+    lmb_rng rng = random_of(4);
+    for (size_t i = 0; i < LMB_COUNT(signals); i++) {
+        program p = {0};
+        const char *run = in_folder("stopped%zu", i);
+        const long step = 2 + lmb_rng_below(&rng, EPOCHS * STEPS - 6);
+        run_until(&p, run, step, 0);
+        (void)kill(p.pid, signals[i]);
+        program_ends(&p, 128 + signals[i]);
+        assert_true(checkpoint_number(run, "state.step") >= step);
+        assert_non_null(strstr(program_last_line(&p), "--resume goes on"));
+        assert_int_equal(count_files(run, ".tmp."), 0);
+        resume_to_the_end(run);
+    }
+}
+
+/* Stopped on the last step of an epoch, the epoch's row is still to come. */
+static void a_signal_on_the_last_step_of_an_epoch(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        program p = {.write_delay = "10"};
+        const char *run = in_folder("border%d", i);
+        run_until(&p, run, STEPS * (1 + 2 * i) - 1, 0);
+        (void)kill(p.pid, SIGTERM);
+        program_ends(&p, 128 + SIGTERM);
+        resume_to_the_end(run);
+    }
+}
+
+static void a_second_signal_leaves_at_once(void **state)
+{
+    (void)state;
+    program p = {.write_delay = "3000"};
+    struct timespec begin, end;
+    const char *run = in_folder("twice");
+    program_start(&p, "%s --out %s", flags(), run);
+    assert_true(wait_for_write(run, 1));
+    (void)kill(p.pid, SIGINT);
+    wait_ms(50);
+    (void)clock_gettime(CLOCK_MONOTONIC, &begin);
+    (void)kill(p.pid, SIGINT);
+    program_ends(&p, 128 + SIGINT);
+    (void)clock_gettime(CLOCK_MONOTONIC, &end);
+    assert_true(end.tv_sec - begin.tv_sec < 2);
+    resume_to_the_end(run);
+}
+
+static void a_full_disk_leaves_the_old_checkpoint(void **state)
+{
+    (void)state;
+    program p = {0};
+    size_t size = 0, after = 0;
+    const char *run = in_folder("full");
+    const char *last = in_folder("full/last.safetensors");
+    run_until(&p, run, 5, 0);
+    (void)kill(p.pid, SIGTERM);
+    program_ends(&p, 128 + SIGTERM);
+    char *before = read_all(last, &size);
+    p.file_limit = 100000; /* less than a checkpoint needs */
+    assert_true(size > p.file_limit);
+    program_start(&p, "distill --resume --out %s", run);
+    program_ends(&p, 1);
+    const char *line = program_last_line(&p);
+    assert_non_null(strstr(line, last));
+    assert_non_null(strstr(line, "the old file is untouched"));
+    char *now = read_all(last, &after);
+    assert_int_equal(size, after);
+    assert_memory_equal(before, now, size);
+    assert_int_equal(count_files(run, ".tmp."), 0);
+    free(before);
+    free(now);
+    resume_to_the_end(run);
+}
+
+static void a_full_disk_at_the_start_leaves_nothing(void **state)
+{
+    (void)state;
+    program p = {.file_limit = 100000};
+    const char *run = in_folder("never");
+    program_start(&p, "%s --out %s", flags(), run);
+    program_ends(&p, 1);
+    assert_non_null(strstr(program_last_line(&p), "last.safetensors"));
+    assert_false(exists(run));
+}
+
+static void two_cannot_go_on_with_one_run(void **state)
+{
+    (void)state;
+    program p = {0}, other = {0};
+    const char *run = in_folder("shared");
+    run_until(&p, run, 2, 0);
+    program_start(&other, "distill --resume --out %s", run);
+    program_ends(&other, 1);
+    assert_non_null(strstr(program_last_line(&other), "another process"));
+    program_ends(&p, 0);
+    check_equal_runs(in_folder("whole"), run);
+    remove_tree(run);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(loader_threads_change_no_bit),
+        cmocka_unit_test(another_seed_gives_other_weights),
+        cmocka_unit_test(killed_at_any_step_it_ends_equal),
+        cmocka_unit_test(killed_many_times_it_ends_equal),
+        cmocka_unit_test(killed_inside_a_write_it_ends_equal),
+        cmocka_unit_test(killed_before_the_first_checkpoint_it_begins_again),
+        cmocka_unit_test(killed_after_the_last_step_it_ends_equal),
+        cmocka_unit_test(a_signal_ends_the_step_and_saves),
+        cmocka_unit_test(a_signal_on_the_last_step_of_an_epoch),
+        cmocka_unit_test(a_second_signal_leaves_at_once),
+        cmocka_unit_test(a_full_disk_leaves_the_old_checkpoint),
+        cmocka_unit_test(a_full_disk_at_the_start_leaves_nothing),
+        cmocka_unit_test(two_cannot_go_on_with_one_run),
+    };
+    const int failed =
+        cmocka_run_group_tests(tests, make_teacher, program_folder_remove);
+    return failed + lmb_test_leaks();
+}

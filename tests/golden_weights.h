@@ -33,8 +33,9 @@ static inline void golden_array(
 }
 
 /* Weights +-sqrt(3 / fan_in), so that sums keep their size; batch norm's gamma
- * and variance in [0.5, 1.5), everything else in [-0.5, 0.5). */
-static inline void golden_parameter(const lmb_param *p)
+ * and variance in [0.5, 1.5), everything else in [-0.5, 0.5). The numbers are
+ * those of `name`. */
+static inline void golden_parameter_as(const lmb_param *p, const char *name)
 {
     const size_t length = strlen(p->name);
     const char *end = p->name + (length > 11 ? length - 11 : 0);
@@ -47,9 +48,14 @@ static inline void golden_parameter(const lmb_param *p)
         low = 0.5;
         high = 1.5;
     }
-    const uint64_t hash = lmb_hash(p->name);
+    const uint64_t hash = lmb_hash(name);
     for (int64_t i = 0; i < p->count; i++)
         lmb_param_set(p, i, golden_uniform(hash, i, low, high));
+}
+
+static inline void golden_parameter(const lmb_param *p)
+{
+    golden_parameter_as(p, p->name);
 }
 
 static inline void golden_parameters(lmb_params *store)
@@ -59,19 +65,24 @@ static inline void golden_parameters(lmb_params *store)
     lmb_params_touch(store);
 }
 
-/* Dot product of a parameter's gradient with direction "direction/<name>". */
-static inline double golden_dot_grad(const lmb_param *p)
+/* Dot product of an array of a parameter's size and type, its values or its
+ * gradient, with direction "direction/<name>". */
+static inline double golden_dot(const lmb_param *p, const void *data)
 {
     char name[256];
     const bool wide = lmb_params_dtype(p->owner) == LMB_F64;
-    const void *grad = lmb_param_grad(p);
     double sum = 0;
     (void)snprintf(name, sizeof name, "direction/%s", p->name);
     const uint64_t hash = lmb_hash(name);
     for (int64_t i = 0; i < p->count; i++)
-        sum += (wide ? ((const double *)grad)[i] : ((const float *)grad)[i]) *
+        sum += (wide ? ((const double *)data)[i] : ((const float *)data)[i]) *
             golden_uniform(hash, i, -1, 1);
     return sum;
+}
+
+static inline double golden_dot_grad(const lmb_param *p)
+{
+    return golden_dot(p, lmb_param_grad(p));
 }
 
 #endif

@@ -239,4 +239,5 @@ def main():
               f"{result['loss']:.6f}", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -79,6 +79,13 @@ static void print_log(lmb_log_level level, const char *text, void *user)
         (void)fprintf(stderr, "%s\n", text);
 }
 
+/* Messages about the command line name the program already. */
+static void print_error(const char *text)
+{
+    const bool named = strncmp(text, "limbeck", strlen("limbeck")) == 0;
+    (void)fprintf(stderr, "%s%s\n", named ? "" : "limbeck: ", text);
+}
+
 int main(int argc, char **argv)
 {
     cli c = {.argc = argc, .argv = argv};
@@ -87,7 +94,7 @@ int main(int argc, char **argv)
     const lmb_status st = run(&c);
     const int code = exit_status(st);
     if (st != LMB_OK)
-        (void)fprintf(stderr, "limbeck: %s\n", lmb_last_error());
+        print_error(lmb_last_error());
     cli_fini(&c);
     return code;
 }

@@ -1,6 +1,7 @@
 /* run.c: the life of a run, from the command line to the last table. */
 #include "cli/run.h"
 
+#include "base/file.h"
 #include "cli/cli_impl.h"
 #include "train/runlog.h"
 
@@ -43,6 +44,10 @@ static lmb_status resume_config(
     LMB_TRY(cli_need(c, "out", &out));
     lmb_str_printf(&path, "%s/" LMB_RUN_CONFIG, out);
     LMB_GOTO(lmb_str_status(&path), st, done);
+    if (!lmb_path_exists(path.text))
+        LMB_GOTO(LMB_FAIL(LMB_ENOTFOUND, "%s: nothing to resume: no %s", out,
+                     LMB_RUN_CONFIG),
+            st, done);
     LMB_GOTO(lmb_config_load(config, path.text), st, done);
     LMB_GOTO(lmb_run_config_init(&before), st, done);
     LMB_GOTO(lmb_config_resolve(config, &before), st, done);

@@ -236,8 +236,7 @@ done:
 static bool is_free(const char *line)
 {
     static const char *const names[] = {"loader_threads", "save_every",
-        "save_minutes", "log_every", "max_steps", "teacher_check",
-        "eval_batch"};
+        "save_minutes", "log_every", "teacher_check", "eval_batch"};
     line += strspn(line, " ");
     for (size_t i = 0; i < LMB_COUNT(names); i++) {
         const size_t n = strlen(names[i]);
@@ -247,15 +246,21 @@ static bool is_free(const char *line)
     return strncmp(line, "out:", 4) == 0;
 }
 
+static lmb_status differ(const char *a, size_t na, const char *b, size_t nb)
+{
+    const size_t skip_a = strspn(a, " -"), skip_b = strspn(b, " -");
+    return LMB_FAIL(LMB_EUSAGE,
+        "the run to resume has '%.*s', not '%.*s': leave it out, or start a "
+        "new run",
+        (int)(na - skip_a), a + skip_a, (int)(nb - skip_b), b + skip_b);
+}
+
 static lmb_status compare_lines(const char *a, const char *b)
 {
     while (*a != '\0' || *b != '\0') {
         const size_t na = strcspn(a, "\n"), nb = strcspn(b, "\n");
         if ((na != nb || strncmp(a, b, na) != 0) && !(is_free(a) && is_free(b)))
-            return LMB_FAIL(LMB_EUSAGE,
-                "the run to resume has '%.*s', not '%.*s': leave it out, or "
-                "start a new run",
-                (int)na, a + strspn(a, " -"), (int)nb, b + strspn(b, " -"));
+            return differ(a, na, b, nb);
         a += na + (a[na] == '\n');
         b += nb + (b[nb] == '\n');
     }

@@ -19,6 +19,7 @@ typedef struct loader {
     const char *opened[MAX_BASES]; /* the files that led to it */
     int depth;
     bool mdistiller;
+    bool alone; /* mdistiller: DISTILLER.TYPE is NONE, its teacher unused */
     bool cifar; /* mdistiller: of CIFAR, where ResNet50 is another one */
 } loader;
 
@@ -48,6 +49,14 @@ static bool is_mdistiller(const lmb_yaml *root)
 {
     return lmb_yaml_get(root, "DISTILLER") != NULL ||
         lmb_yaml_get(root, "SOLVER") != NULL;
+}
+
+/* The scalar at SECTION.KEY, or NULL. */
+static const char *text_of(
+    const lmb_yaml *root, const char *section, const char *key)
+{
+    const lmb_yaml *node = lmb_yaml_get(lmb_yaml_get(root, section), key);
+    return node != NULL && node->kind == LMB_YAML_SCALAR ? node->text : NULL;
 }
 
 static lmb_status set_mdistiller_defaults(loader *l)
@@ -97,6 +106,8 @@ static lmb_status set_mdistiller_key(
     if (lmb_str_equal_nocase(key, "DISTILLER.TYPE") &&
         !lmb_str_equal_nocase(value, "NONE") && lmb_method_find(value) == NULL)
         return refuse(from, "the method", value);
+    if (l->alone && lmb_str_equal_nocase(key, "DISTILLER.TEACHER"))
+        return LMB_OK;
     const bool network = lmb_str_equal_nocase(key, "DISTILLER.TEACHER") ||
         lmb_str_equal_nocase(key, "DISTILLER.STUDENT");
     if (network && l->cifar &&
@@ -181,9 +192,11 @@ done:
 static lmb_status flatten_list(loader *l, const char *key, const lmb_yaml *list)
 {
     const bool methods = lmb_str_equal_nocase(key, "methods");
-    if (!methods && !lmb_str_equal_nocase(key, "teachers"))
+    if (!methods && !lmb_str_equal_nocase(key, "teachers")) {
+        LMB_TRY(set_key(l, key, "", list)); /* an unknown key says so */
         return LMB_FAIL(LMB_EUSAGE, "%s:%d: '%s' is not a list of maps",
             l->name, list->line, key);
+    }
     lmb__config_erase(l->config, methods ? "methods" : "teachers");
     int index = 0;
     for (const lmb_yaml *i = list->first; i != NULL; i = i->next, index++) {
@@ -252,11 +265,17 @@ static lmb_status load_tree(loader *l, const lmb_yaml *root)
             LMB_TRY(load_base(l, i));
     else if (base != NULL)
         LMB_TRY(load_base(l, base));
+    if (lmb_yaml_get(root, "MODEL") != NULL &&
+        lmb_yaml_get(root, "MODEL")->kind == LMB_YAML_MAP)
+        return LMB_FAIL(LMB_EUSAGE,
+            "%s:%d: MODEL: detection configurations are not built yet", l->name,
+            lmb_yaml_get(root, "MODEL")->key_line);
     l->mdistiller = is_mdistiller(root);
     if (l->mdistiller) {
-        const lmb_yaml *data =
-            lmb_yaml_get(lmb_yaml_get(root, "DATASET"), "TYPE");
-        l->cifar = data == NULL || lmb_str_equal_nocase(data->text, "cifar100");
+        const char *data = text_of(root, "DATASET", "TYPE");
+        const char *type = text_of(root, "DISTILLER", "TYPE");
+        l->cifar = data == NULL || lmb_str_equal_nocase(data, "cifar100");
+        l->alone = type == NULL || lmb_str_equal_nocase(type, "NONE");
         LMB_TRY(set_mdistiller_defaults(l));
     }
     return flatten(l, "", root);

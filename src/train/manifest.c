@@ -122,6 +122,7 @@ static lmb_status write_manifest(
 {
     json_t *o = json_object();
     char *text = NULL;
+    lmb_str line = {0};
     lmb_status st = LMB_OK;
     (void)json_object_set_new(o, "data", data_json(f));
     LMB_GOTO(set_networks(o, f), st, done);
@@ -131,8 +132,11 @@ static lmb_status write_manifest(
     text = json_dumps(o, JSON_INDENT(2));
     if (text == NULL)
         LMB_GOTO(LMB_FAIL(LMB_ENOMEM, "%s: out of memory", path), st, done);
-    LMB_GOTO(lmb_file_write(path, text, strlen(text)), st, done);
+    lmb_str_printf(&line, "%s\n", text);
+    LMB_GOTO(lmb_str_status(&line), st, done);
+    LMB_GOTO(lmb_file_write(path, line.text, line.length), st, done);
 done:
+    lmb_str_fini(&line);
     free(text); /* jansson's */
     json_decref(o);
     return st;

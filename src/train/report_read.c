@@ -73,6 +73,9 @@ static lmb_status add_train_row(lmb_report_run *run, json_t *row, double epoch)
     {
         if (strncmp(key, "loss", 4) != 0 || !json_is_number(value))
             continue;
+        /* Without a method the loss is cross-entropy. */
+        if (run->methods[0] == '\0' && strcmp(key, "loss_ce") == 0)
+            continue;
         lmb_curve *c = loss_curve(run, key);
         if (c != NULL)
             LMB_TRY(add_point(c, epoch, json_number_value(value)));
@@ -175,10 +178,6 @@ static void read_lists(lmb_report_run *run, const lmb_yaml *root)
         (void)snprintf(run->methods + used, sizeof run->methods - used, "%s%s",
             used > 0 ? " + " : "", name);
     }
-    list = lmb_yaml_get(root, "teachers");
-    if (list != NULL && list->first != NULL)
-        copy_scalar(lmb_yaml_get(list->first, "model"), run->teacher,
-            sizeof run->teacher);
 }
 
 static lmb_status read_config(lmb_report_run *run)
@@ -251,6 +250,19 @@ done:
     return st;
 }
 
+/* The teacher's model: the config may leave it to the weights file. */
+static lmb_status read_manifest(lmb_report_run *run)
+{
+    json_error_t error;
+    LMB_TRY(read_text(run->dir, LMB_RUN_MANIFEST, &run->manifest));
+    json_t *root = json_loads(run->manifest, 0, &error);
+    const char *name = json_string_value(json_object_get(root, "teacher"));
+    if (name != NULL)
+        (void)snprintf(run->teacher, sizeof run->teacher, "%s", name);
+    json_decref(root);
+    return LMB_OK;
+}
+
 lmb_status lmb__report_read(const char *dir, lmb_report_run *out)
 {
     const char *slash = strrchr(dir, '/');
@@ -264,7 +276,7 @@ lmb_status lmb__report_read(const char *dir, lmb_report_run *out)
     };
     LMB_TRY(read_config(out));
     LMB_TRY(read_metrics(out));
-    LMB_TRY(read_text(dir, LMB_RUN_MANIFEST, &out->manifest));
+    LMB_TRY(read_manifest(out));
     return read_classes(out);
 }
 

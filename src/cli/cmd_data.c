@@ -1,0 +1,53 @@
+/* cmd_data.c: limbeck data get NAME DIR: fetches a public data set. */
+#include "cli/cli.h"
+
+#include "data/fetch.h"
+
+#include <string.h>
+
+static const cli_flag flags[] = {
+    {"url", "BASE", "fetch from here instead of the public address", NULL,
+        NULL},
+    {0},
+};
+
+static bool on_progress(int64_t done, int64_t total, void *user)
+{
+    const cli *c = user;
+    if (!c->quiet && cli_terminal()) {
+        (void)fprintf(stderr, "\r\033[K%.1f MiB", (double)done / (1 << 20));
+        if (total > 0)
+            (void)fprintf(stderr, " of %.1f, %.0f %%",
+                (double)total / (1 << 20), 100 * (double)done / (double)total);
+    }
+    return *cli_signal() == 0;
+}
+
+static lmb_status run(cli *c)
+{
+    LMB_TRY(cli_need_words(c, 1, "'get' is"));
+    if (strcmp(c->words[0], "get") != 0)
+        return LMB_FAIL(LMB_EUSAGE,
+            "limbeck data: '%s' is not known; it is `data get NAME DIR`",
+            c->words[0]);
+    LMB_TRY(cli_need_words(c, 3, "NAME and DIR are"));
+    LMB_TRY(cli_catch_signals());
+    const lmb_status st = lmb_fetch(
+        c->words[1], c->words[2], cli_value(c, "url"), on_progress, c);
+    if (!c->quiet && cli_terminal())
+        (void)fputs("\r\033[K", stderr);
+    LMB_TRY(st);
+    cli_note(c, "%s: ready; use --data %s:%s", c->words[2],
+        strstr(c->words[1], "mnist") != NULL ? "idx" : c->words[1],
+        c->words[2]);
+    return LMB_OK;
+}
+
+const cli_command cmd_data = {
+    .name = "data",
+    .usage = "get cifar10 | cifar100 | mnist | fashion-mnist DIR",
+    .title = "fetches a public data set and checks its checksum",
+    .flags = flags,
+    .max_words = 3,
+    .run = run,
+};

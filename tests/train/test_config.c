@@ -1,0 +1,337 @@
+/* test_config.c: merging of files and keys, origins, errors, mdistiller's
+ * files, and the dump that reads back. */
+#include "lmb_test.h"
+#include "train/config.h"
+
+#define GOLDEN LMB_TEST_DIR "/train/golden/"
+
+typedef struct both {
+    lmb_config config;
+    lmb_run_config run;
+} both;
+
+static void begin(both *b)
+{
+    CHECK_OK(lmb_config_init(&b->config));
+    CHECK_OK(lmb_run_config_init(&b->run));
+}
+
+static void end(both *b)
+{
+    lmb_run_config_fini(&b->run);
+    lmb_config_fini(&b->config);
+}
+
+static void parse(both *b, const char *text)
+{
+    begin(b);
+    CHECK_OK(lmb_config_parse(&b->config, text, strlen(text), "run.yaml"));
+}
+
+/* The text must be refused with a message that holds `part`. */
+static void refuse(const char *text, lmb_status code, const char *part)
+{
+    both b;
+    begin(&b);
+    lmb_status st = lmb_config_parse(&b.config, text, strlen(text), "run.yaml");
+    if (st == LMB_OK)
+        st = lmb_config_resolve(&b.config, &b.run);
+    CHECK_ERR(st, code, part);
+    end(&b);
+}
+
+/* --- tests -----------------------------------------------------------------
+ */
+
+static void every_spelling_is_one_key(void **state)
+{
+    (void)state;
+    both b;
+    parse(&b,
+        "Model: resnet8\nTrain: {LR: 0.1, num_workers: 3}\nbatch-size: 16\n"
+        "SOLVER.EPOCHS: 7\nmethod: KD\nmethod.tau: 2\n");
+    CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+    assert_string_equal(b.run.student, "resnet8");
+    CHECK_NEAR(b.run.train.lr, 0.1, 0);
+    assert_int_equal(b.run.train.loader_threads, 3);
+    assert_int_equal(b.run.train.batch, 16);
+    assert_int_equal(b.run.train.epochs, 7);
+    assert_int_equal(b.run.n_methods, 1);
+    assert_string_equal(b.run.methods[0].name, "kd");
+    assert_string_equal(b.run.methods[0].key[0], "temperature");
+    assert_string_equal(b.run.methods[0].value[0], "2");
+    end(&b);
+}
+
+static void later_wins_and_origins_are_kept(void **state)
+{
+    (void)state;
+    both b;
+    parse(&b, "student: resnet8\ntrain:\n  lr: 0.1\n");
+    assert_string_equal(
+        lmb_config_find(&b.config, "train.lr")->origin, "run.yaml:3");
+    CHECK_OK(lmb_config_assign(&b.config, "lr=0.2", "--set"));
+    assert_string_equal(
+        lmb_config_find(&b.config, "train.lr")->origin, "--set lr=0.2");
+    CHECK_OK(lmb_config_set(&b.config, "train.lr", "0.3", "--lr"));
+    CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+    CHECK_NEAR(b.run.train.lr, 0.3, 0);
+    assert_string_equal(lmb_config_find(&b.config, "train.lr")->origin, "--lr");
+    end(&b);
+}
+
+static void files_inherit_and_lists_are_replaced(void **state)
+{
+    (void)state;
+    both b;
+    begin(&b);
+    CHECK_OK(lmb_config_load(&b.config, GOLDEN "child.yaml"));
+    CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+    const lmb_run_config *r = &b.run;
+    assert_string_equal(r->student, "resnet20");
+    assert_string_equal(r->data, "cifar100:data");
+    assert_string_equal(r->test_split, "test");
+    assert_int_equal(r->train.epochs, 12);
+    CHECK_NEAR(r->train.lr, 0.05, 0);
+    assert_int_equal(r->n_decays, 2);
+    CHECK_NEAR(r->decay_epochs[1], 9, 0);
+    assert_int_equal(r->n_teachers, 1);
+    assert_string_equal(r->teachers[0].model, "resnet56");
+    assert_string_equal(r->teachers[0].weights, "teacher.pth");
+    /* The list of methods is the child's alone: pcd has no alpha now. */
+    assert_int_equal(r->n_methods, 2);
+    assert_string_equal(r->methods[0].name, "pcd");
+    assert_int_equal(r->methods[0].n_options, 0);
+    assert_true(isnan(r->methods[0].weight));
+    assert_string_equal(r->methods[1].name, "fitnet");
+    CHECK_NEAR(r->methods[1].weight, 30, 0);
+    assert_int_equal(r->methods[1].n_map, 1);
+    assert_string_equal(r->methods[1].map[0], "teacher.f2 -> student.f3");
+    end(&b);
+}
+
+static void a_flag_replaces_one_field_of_a_teacher(void **state)
+{
+    (void)state;
+    both b;
+    begin(&b);
+    CHECK_OK(lmb_config_load(&b.config, GOLDEN "base.yaml"));
+    CHECK_OK(lmb_config_set(
+        &b.config, "teachers.0.weights", "other.pth", "--teacher-weights"));
+    CHECK_OK(lmb_config_set(&b.config, "method.alpha", "7", "--set"));
+    CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+    assert_string_equal(b.run.teachers[0].model, "resnet56");
+    assert_string_equal(b.run.teachers[0].weights, "other.pth");
+    CHECK_NEAR(b.run.methods[0].weight, 2, 0);
+    assert_int_equal(b.run.methods[0].n_options, 2);
+    assert_string_equal(b.run.methods[0].value[0], "7");
+    end(&b);
+}
+
+static void a_broken_file_says_file_and_line(void **state)
+{
+    (void)state;
+    refuse("a: [1, 2\n", LMB_EFORMAT, "run.yaml:2: ");
+    refuse("train:\n  lr: 1\n  LR: 2\n", LMB_EFORMAT,
+        "run.yaml:3: key 'LR' is there twice (first in line 2)");
+    refuse("a: &x 1\nb: *x\n", LMB_EFORMAT, "run.yaml:1: anchors");
+    refuse("a: *x\n", LMB_EFORMAT, "aliases");
+    refuse("a: !python/object 1\n", LMB_EFORMAT, "tags");
+    refuse("a: 1\n---\nb: 2\n", LMB_EFORMAT, "a second document");
+    refuse("- a\n", LMB_EFORMAT, "run.yaml:1: not a map of keys");
+    refuse("\"a\\0b\": 1\n", LMB_EFORMAT, "zero byte");
+    refuse("a: [[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]\n",
+        LMB_EFORMAT, "nested deeper");
+}
+
+static void an_unknown_key_names_the_nearest(void **state)
+{
+    (void)state;
+    refuse("\ntrain:\n  epohcs: 3\n", LMB_EUSAGE,
+        "run.yaml:3: unknown key 'train.epohcs'; did you mean 'train.epochs'?");
+    refuse("studnet: resnet8\n", LMB_EUSAGE, "did you mean 'student'?");
+    refuse("student: resnet21\n", LMB_EUSAGE, "run.yaml:1");
+    refuse("method: pcd\nmethod.alhpa: 3\n", LMB_EUSAGE,
+        "run.yaml:2: pcd: unknown option 'alhpa'; did you mean 'alpha'?");
+    refuse("methods: [kdd]\n", LMB_EUSAGE, "run.yaml:1");
+    refuse("what: ever\n", LMB_EUSAGE, "unknown key 'what'");
+    refuse("stages: [{teacher: a}]\n", LMB_EUSAGE,
+        "detection stages are not built yet");
+}
+
+static void a_bad_value_names_the_rule(void **state)
+{
+    (void)state;
+    refuse("train: {lr: fast}\n", LMB_EUSAGE, "run.yaml:1: train.lr: 'fast'");
+    refuse("train: {batch: 0}\n", LMB_EUSAGE, "outside 1 .. 65536");
+    refuse("train: {precision: f16}\n", LMB_EUSAGE, "auto|f32|bf16");
+    refuse("train: {decay_epochs: [3, 2]}\n", LMB_EUSAGE, "does not rise");
+    refuse("method: kd\nmethod.temperature: 0\n", LMB_EUSAGE, "run.yaml:2");
+    refuse("methods: [kd, kd]\n", LMB_EUSAGE, "there twice");
+    refuse("methods: [kd, pcd]\nmethod.temperature: 2\n", LMB_EUSAGE,
+        "method.NAME.KEY");
+    refuse("method.temperature: 2\n", LMB_EUSAGE, "no method runs");
+    refuse("method: kd\nmethod.weight: -1\n", LMB_EUSAGE, "less than 0");
+    refuse("method: kd\nmethod.map: 'f2 to f3'\n", LMB_EUSAGE,
+        "teacher.TAP -> student.TAP");
+    refuse("teachers: [{model: resnet56, mean: [1, 2]}]\n", LMB_EUSAGE,
+        "three numbers");
+    refuse("method: pcd\nmethod.phase_groups: 9\n", LMB_EUSAGE, "phase_groups");
+}
+
+static void mdistiller_files_are_read(void **state)
+{
+    (void)state;
+    both b;
+    begin(&b);
+    CHECK_OK(lmb_config_load(&b.config, GOLDEN "solver_kd.yaml"));
+    CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+    const lmb_run_config *r = &b.run;
+    assert_string_equal(r->student, "resnet20");
+    assert_string_equal(r->teachers[0].model, "resnet56");
+    assert_int_equal(r->train.epochs, 24);
+    assert_int_equal(r->train.batch, 32);
+    CHECK_NEAR(r->train.lr, 0.025, 0);
+    CHECK_NEAR(r->train.decay_rate, 0.2, 0);
+    CHECK_NEAR(r->train.weight_decay, 3e-4, 0);
+    CHECK_NEAR(r->train.momentum, 0.8, 0);
+    assert_int_equal(r->n_decays, 3);
+    CHECK_NEAR(r->decay_epochs[0], 15, 0);
+    assert_string_equal(r->methods[0].name, "kd");
+    CHECK_NEAR(r->methods[0].weight, 0.75, 0);
+    CHECK_NEAR(r->ce_weight, 0.25, 0);
+    assert_string_equal(r->methods[0].value[0], "3");
+    end(&b);
+}
+
+static void mdistiller_defaults_and_networks(void **state)
+{
+    (void)state;
+    both b;
+    parse(&b,
+        "DISTILLER: {TYPE: DKD, TEACHER: ResNet50, STUDENT: MobileNetV2}\n"
+        "SOLVER: {EPOCHS: 10}\nCRD: {FEAT: {DIM: 128}}\n");
+    CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+    assert_string_equal(b.run.teachers[0].model, "cifar_ResNet50");
+    CHECK_NEAR(b.run.train.weight_decay, 1e-4, 0);
+    CHECK_NEAR(b.run.decay_epochs[2], 210, 0);
+    end(&b);
+    refuse("DISTILLER: {TYPE: CRD}\n", LMB_EUSAGE,
+        "the method 'CRD' is not built yet");
+    refuse("SOLVER: {TRAINER: dot}\n", LMB_EUSAGE, "SOLVER.TRAINER 'dot'");
+    refuse("SOLVER: {EPOHCS: 3}\n", LMB_EUSAGE, "unknown key 'SOLVER.EPOHCS'");
+    begin(&b);
+    CHECK_ERR(lmb_config_load(&b.config, GOLDEN "solver_crd.yaml"), LMB_EUSAGE,
+        "solver_crd.yaml:3: the method 'CRD'");
+    end(&b);
+}
+
+static void a_file_that_is_its_own_base_is_refused(void **state)
+{
+    (void)state;
+    both b;
+    char path[] = "/tmp/limbeck_config_XXXXXX";
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    FILE *f = fdopen(fd, "w");
+    (void)fprintf(f, "_base_: %s\n", path);
+    (void)fclose(f);
+    begin(&b);
+    CHECK_ERR(lmb_config_load(&b.config, path), LMB_EUSAGE, "its own base");
+    (void)remove(path);
+    CHECK_ERR(lmb_config_load(&b.config, path), LMB_ENOTFOUND, path);
+    end(&b);
+}
+
+/* Dump, read back, dump again: the same text; and equal as runs. */
+static void the_dump_reads_back(void **state)
+{
+    (void)state;
+    both a, b;
+    lmb_str first = {0}, second = {0};
+    begin(&a);
+    CHECK_OK(lmb_config_load(&a.config, GOLDEN "child.yaml"));
+    CHECK_OK(lmb_config_set(&a.config, "init", "odd: name #1", "--init"));
+    CHECK_OK(lmb_config_set(&a.config, "teacher_mean", "0.5,0.4,0.3", "--x"));
+    CHECK_OK(lmb_config_set(&a.config, "teacher_std", "0.2,0.2,0.1", "--x"));
+    CHECK_OK(lmb_config_resolve(&a.config, &a.run));
+    CHECK_OK(lmb_config_dump(&a.run, &a.config, &first));
+    assert_non_null(strstr(first.text, "child.yaml:3"));
+    assert_non_null(strstr(first.text, "# default"));
+    begin(&b);
+    CHECK_OK(
+        lmb_config_parse(&b.config, first.text, first.length, "config.yaml"));
+    CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+    assert_string_equal(b.run.init, "odd: name #1");
+    CHECK_NEAR(b.run.teachers[0].mean[2], 0.3, 0);
+    CHECK_OK(lmb_config_same_run(&a.run, &b.run));
+    lmb_str_fini(&first);
+    CHECK_OK(lmb_config_dump(&a.run, NULL, &first));
+    CHECK_OK(lmb_config_dump(&b.run, NULL, &second));
+    assert_string_equal(first.text, second.text);
+    lmb_str_fini(&first);
+    lmb_str_fini(&second);
+    end(&b);
+    end(&a);
+}
+
+static void a_resumed_run_must_be_the_same(void **state)
+{
+    (void)state;
+    both a, b;
+    parse(&a, "student: resnet8\nout: x\ntrain: {lr: 0.1}\n");
+    parse(&b, "student: resnet8\nout: y\ntrain: {lr: 0.1, log_every: 5}\n");
+    CHECK_OK(lmb_config_resolve(&a.config, &a.run));
+    CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+    CHECK_OK(lmb_config_same_run(&a.run, &b.run));
+    b.run.train.lr = 0.2;
+    CHECK_ERR(lmb_config_same_run(&a.run, &b.run), LMB_EUSAGE,
+        "has 'lr: 0.1', not 'lr: 0.2'");
+    end(&b);
+    end(&a);
+}
+
+static void no_memory_leaks_at_any_failed_allocation(void **state)
+{
+    (void)state;
+    const int64_t before = lmb_alloc_live();
+    for (int64_t n = 0; n < 5000; n++) {
+        both b = {0};
+        lmb_str out = {0};
+        lmb_alloc_fail_at(n);
+        lmb_status st = lmb_config_init(&b.config);
+        if (st == LMB_OK)
+            st = lmb_run_config_init(&b.run);
+        if (st == LMB_OK)
+            st = lmb_config_load(&b.config, GOLDEN "child.yaml");
+        if (st == LMB_OK)
+            st = lmb_config_resolve(&b.config, &b.run);
+        if (st == LMB_OK)
+            st = lmb_config_dump(&b.run, &b.config, &out);
+        const bool failed = lmb_alloc_failed();
+        lmb_alloc_fail_at(-1);
+        lmb_str_fini(&out);
+        end(&b);
+        assert_true(lmb_alloc_live() == before);
+        if (!failed) {
+            CHECK_OK(st);
+            return;
+        }
+        CHECK_ERR(st, LMB_ENOMEM, "");
+    }
+    fail_msg("never got through");
+}
+
+LMB_TEST_MAIN(cmocka_unit_test(every_spelling_is_one_key),
+    cmocka_unit_test(later_wins_and_origins_are_kept),
+    cmocka_unit_test(files_inherit_and_lists_are_replaced),
+    cmocka_unit_test(a_flag_replaces_one_field_of_a_teacher),
+    cmocka_unit_test(a_broken_file_says_file_and_line),
+    cmocka_unit_test(an_unknown_key_names_the_nearest),
+    cmocka_unit_test(a_bad_value_names_the_rule),
+    cmocka_unit_test(mdistiller_files_are_read),
+    cmocka_unit_test(mdistiller_defaults_and_networks),
+    cmocka_unit_test(a_file_that_is_its_own_base_is_refused),
+    cmocka_unit_test(the_dump_reads_back),
+    cmocka_unit_test(a_resumed_run_must_be_the_same),
+    cmocka_unit_test(no_memory_leaks_at_any_failed_allocation))

@@ -10,8 +10,16 @@ steps=${STEPS:-20} threads=${THREADS:-2}
 pairs=${PAIRS:-"resnet56:resnet20 resnet32x4:resnet8x4 wrn_40_2:wrn_16_2"}
 here=$(dirname "${BASH_SOURCE[0]}")
 
-rate() { "$python" -c 'import json,sys; print("%.0f" % json.loads(sys.stdin.readlines()[-1])["images_per_second"])'; }
-field() { "$python" -c 'import json,sys; print("%.3f" % json.loads(sys.stdin.read())[sys.argv[1]])' "$1"; }
+rate()
+{
+    "$python" -c 'import json, sys
+print("%.0f" % json.loads(sys.stdin.readlines()[-1])["images_per_second"])'
+}
+field()
+{
+    "$python" -c 'import json, sys
+print("%.3f" % json.loads(sys.stdin.read())[sys.argv[1]])' "$1"
+}
 torch() # STUDENT TEACHER PRECISION LAYOUT
 {
     "$python" "$here/torch_step.py" --mdistiller "$mdistiller" --student "$1" \

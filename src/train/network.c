@@ -1,6 +1,7 @@
 /* network.c: declaring, loading and saving networks. */
 #include "train/network.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,6 +48,37 @@ void lmb_network_fini(lmb_network *net)
     *net = (lmb_network){0};
 }
 
+static double sum_of(const void *data, lmb_dtype dtype, int64_t n)
+{
+    const float *f = data;
+    const double *d = data;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += fabs(dtype == LMB_F32 ? (double)f[i] : d[i]);
+    return sum;
+}
+
+const lmb_param *lmb_params_nonfinite(const lmb_params *store)
+{
+    for (int k = 0; k < lmb_params_count(store); k++) {
+        const lmb_param *p = lmb_params_at(store, k);
+        if (!isfinite(sum_of(lmb_param_data(p), lmb_params_dtype(store),
+                lmb_shape_count(&p->shape))))
+            return p;
+    }
+    return NULL;
+}
+
+/* What a diverged run or a damaged disk left is of no use. */
+static lmb_status check_finite(const lmb_network *net, const char *path)
+{
+    const lmb_param *bad = lmb_params_nonfinite(net->params);
+    if (bad == NULL)
+        return LMB_OK;
+    return LMB_FAIL(LMB_EFORMAT, "%s: %s holds values that are not finite",
+        path, bad->name);
+}
+
 static lmb_status from_weights(const lmb_weights *w, const char *path,
     const char *model_name, const lmb_weights_about *about, int default_size,
     lmb_network *net)
@@ -65,7 +97,8 @@ static lmb_status from_weights(const lmb_weights *w, const char *path,
         : default_size > 0           ? default_size
                                      : model->default_size;
     LMB_TRY(lmb_network_new(model, classes, size, LMB_F32, net));
-    return lmb_weights_to_params(w, path, net->params);
+    LMB_TRY(lmb_weights_to_params(w, path, net->params));
+    return check_finite(net, path);
 }
 
 lmb_status lmb_network_load(const char *path, const char *model,

@@ -14,7 +14,8 @@ void lmb_network_fini(lmb_network *net);
 /* From a weights file: the model from `model` (may be NULL: the file's
  * metadata), the classes from the classifier's shape, mean and deviation from
  * `mean`, `std` (may be NULL: the metadata, else those given as defaults).
- * about_out (may be NULL) receives what the file says; owned by the caller. */
+ * about_out (may be NULL) receives what the file says; owned by the caller.
+ * EFORMAT for values that are not finite. */
 lmb_status lmb_network_load(const char *path, const char *model,
     const double *mean, const double *std, const double default_mean[3],
     const double default_std[3], int default_size, lmb_network *out,
@@ -24,5 +25,8 @@ lmb_status lmb_network_load(const char *path, const char *model,
  * and size; NULL: none. */
 lmb_status lmb_network_save(const lmb_network *net, const lmb_dataset *data,
     int size, const char *path) LMB_MUST_CHECK;
+
+/* The first parameter or buffer that is not finite, or NULL. */
+const lmb_param *lmb_params_nonfinite(const lmb_params *store);
 
 #endif

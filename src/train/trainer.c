@@ -78,10 +78,10 @@ static lmb_status non_finite(
     char where[256];
     LMB_TRY(lmb_plan_find_nonfinite(step->plan, where, sizeof where));
     return LMB_FAIL(LMB_ENUMERIC,
-        "%s is %g at epoch %lld, step %lld: first non-finite value from %s; "
+        "%s is %s at epoch %lld, step %lld: first non-finite value from %s; "
         "the last good checkpoint is kept",
-        what, value, (long long)run->state.epoch, (long long)run->state.step,
-        where[0] != '\0' ? where : "the update");
+        what, isnan(value) ? "NaN" : "infinite", (long long)run->state.epoch,
+        (long long)run->state.step, where[0] != '\0' ? where : "the update");
 }
 
 static double gradient_norm(const lmb_run_state *s)
@@ -222,29 +222,13 @@ static void report_progress(
  * ---------------------------------------------------------------------------
  */
 
-/* The first parameter or buffer that is not finite, or NULL. */
-static const lmb_param *bad_param(const lmb_params *store)
-{
-    for (int k = 0; k < lmb_params_count(store); k++) {
-        const lmb_param *p = lmb_params_at(store, k);
-        const float *data = lmb_param_data(p);
-        const int64_t n = lmb_shape_count(&p->shape);
-        double sum = 0;
-        for (int64_t i = 0; i < n; i++)
-            sum += fabs((double)data[i]);
-        if (!isfinite(sum))
-            return p;
-    }
-    return NULL;
-}
-
 /* Only a state that can be gone on with is saved. */
 static lmb_status check_finite(const lmb_run *run)
 {
     const lmb_run_state *s = &run->state;
     const lmb_param *bad = NULL;
     for (int i = 0; i < s->n_stores && bad == NULL; i++)
-        bad = bad_param(s->stores[i]);
+        bad = lmb_params_nonfinite(s->stores[i]);
     if (bad == NULL)
         return LMB_OK;
     if (s->step == 0 && run->config->init != NULL)

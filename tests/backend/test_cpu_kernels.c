@@ -286,12 +286,25 @@ static bool case_run(
     return done;
 }
 
+static bool whole_blocks(const lmb_shape *s)
+{
+    return s->rank != 4 || s->dim[1] % 16 == 0;
+}
 static bool blockable(const kernel_case *c)
 {
-    for (int i = 0; i < MAX_SHAPES; i++)
-        if (c->in[i].shape.rank == 4 && c->in[i].shape.dim[1] % 16 != 0)
-            return false;
-    return true;
+    lmb_type in[MAX_SHAPES], out[LMB_MAX_OUT];
+    bool whole = true;
+    int n = 0;
+    for (; n < MAX_SHAPES && c->in[n].fill != NONE; n++) {
+        in[n] = (lmb_type){LMB_F32, c->in[n].shape};
+        if (c->in[n].fill == ABSENT)
+            in[n].shape.rank = -1;
+        whole = whole && whole_blocks(&in[n].shape);
+    }
+    CHECK_OK(c->op->shape(c->attr, n, in, out));
+    for (int o = 0; o < c->op->n_out; o++)
+        whole = whole && whole_blocks(&out[o].shape);
+    return whole;
 }
 
 static bool spatial(const kernel_case *c, const lmb_kernel *k)

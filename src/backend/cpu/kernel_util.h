@@ -20,7 +20,8 @@
 #include <omp.h>
 #endif
 
-#define K_INLINE static inline __attribute__((always_inline))
+/* unused: some serve only builds with OpenMP. */
+#define K_INLINE static inline __attribute__((always_inline, unused))
 
 /* --- threads -------------------------------------------------------------- */
 

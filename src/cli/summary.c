@@ -226,7 +226,7 @@ lmb_status cli_print_result(
     lmb_status st = LMB_OK;
     if (c->json) {
         add_result_json(&out, &f, r);
-        return cli_put_str(&out);
+        LMB_TRY(cli_put_str(&out));
     }
     if (c->quiet)
         return LMB_OK;

@@ -278,6 +278,9 @@ static lmb_status set_by_name(
     lmb_method_config *m = running(run, name);
     if (key[n] == '.' && m != NULL)
         return set_method_key(run, e, m, key + n + 1, key);
+    if (key[n] == '.' && lmb_method_find(name) != NULL)
+        return LMB_FAIL(LMB_EUSAGE, "%s: %s: %s is not among the methods",
+            e->origin, e->key, name);
     if (run->n_methods == 1)
         return set_method_key(run, e, &run->methods[0], key, key);
     return LMB_FAIL(LMB_EUSAGE, "%s: %s: %s", e->origin, e->key,

@@ -6,8 +6,12 @@
 
 int lmb_set_threads(int threads)
 {
+    /* What the run time found at start: OMP_NUM_THREADS, else the cores. */
+    static int at_start;
+    if (at_start == 0)
+        at_start = omp_get_max_threads();
     omp_set_dynamic(0);
-    omp_set_num_threads(threads > 0 ? threads : omp_get_num_procs());
+    omp_set_num_threads(threads > 0 ? threads : at_start);
     return omp_get_max_threads();
 }
 #else

@@ -150,7 +150,7 @@ static int rank_of_label(const double *row, int classes, int label)
 {
     int above = 0;
     for (int c = 0; c < classes; c++)
-        above += row[c] > row[label] || (row[c] == row[label] && c < label);
+        above += row[c] > row[label] || (c < label && row[c] == row[label]);
     return above;
 }
 

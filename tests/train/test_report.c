@@ -1,0 +1,184 @@
+/* test_report.c: logs of a run: rows, marks, cutting back; and the report. */
+#include <unistd.h>
+
+#include "lmb_test.h"
+
+#include "base/file.h"
+#include "io/event.h"
+#include "train/report.h"
+#include "train/runlog.h"
+
+static char folder[] = "/tmp/limbeck_report_XXXXXX";
+
+static const char *at(const char *name)
+{
+    static char path[4][256];
+    static int turn;
+    turn = (turn + 1) % 4;
+    (void)snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
+    return path[turn];
+}
+
+static int enter(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) != NULL ? 0 : -1;
+}
+
+static int leave(void **state)
+{
+    char command[256];
+    (void)state;
+    (void)snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+static void write_text(const char *name, const char *text)
+{
+    CHECK_OK(lmb_file_write(at(name), text, strlen(text)));
+}
+
+static void check_text(const char *name, const char *want)
+{
+    lmb_file file;
+    CHECK_OK(lmb_file_open(at(name), &file));
+    assert_int_equal(file.size, strlen(want));
+    assert_memory_equal(file.bytes, want, file.size);
+    lmb_file_close(&file);
+}
+
+static void log_row(lmb_runlog *log, int64_t epoch)
+{
+    const lmb_row row = {.epoch = epoch,
+        .step = epoch * 10,
+        .split = "train",
+        .loss = 2.5,
+        .ce = 0.5,
+        .top1 = 12.5,
+        .top5 = NAN,
+        .n_terms = 1,
+        .term_name = {"kd"},
+        .term = {2},
+        .lr = 0.05,
+        .images_per_second = 100};
+    CHECK_OK(lmb_runlog_row(log, &row));
+}
+
+static void count_scalar(
+    void *user, int64_t step, double wall, const char *tag, double value)
+{
+    int64_t *last = user;
+    (void)wall;
+    if (strcmp(tag, "train/loss_kd") == 0) {
+        CHECK_NEAR(value, 2, 0);
+        *last = step;
+    }
+}
+
+#define ROW(epoch, step) \
+    "{\"epoch\": " #epoch ", \"step\": " #step ", \"split\": \"train\", " \
+    "\"loss\": 2.5, \"loss_ce\": 0.5, \"loss_kd\": 2, \"lr\": 0.05, " \
+    "\"top1\": 12.5, \"images_per_second\": 100}\n"
+
+static void logs_are_cut_back_to_a_mark(void **state)
+{
+    (void)state;
+    lmb_runlog *log = NULL;
+    lmb_runlog_mark mark;
+    int64_t last = 0;
+    CHECK_OK(lmb_runlog_open(folder, NULL, &log));
+    log_row(log, 1);
+    CHECK_OK(lmb_runlog_mark_now(log, &mark));
+    log_row(log, 2);
+    log_row(log, 3);
+    lmb_runlog_free(log);
+    check_text("metrics.jsonl", ROW(1, 10) ROW(2, 20) ROW(3, 30));
+    CHECK_OK(lmb_runlog_open(folder, &mark, &log));
+    log_row(log, 4);
+    lmb_runlog_free(log);
+    check_text("metrics.jsonl", ROW(1, 10) ROW(4, 40));
+    CHECK_OK(lmb_event_scalars(at(LMB_EVENT_FILE), count_scalar, &last));
+    assert_int_equal(last, 40);
+    CHECK_OK(lmb_runlog_open(folder, NULL, &log));
+    lmb_runlog_free(log);
+    check_text("metrics.jsonl", "");
+}
+
+/* A run directory as the program leaves it. */
+static void make_run(const char *name, int seed, double top1)
+{
+    char path[64], text[1024];
+    (void)snprintf(path, sizeof path, "%s", name);
+    CHECK_OK(lmb_make_dirs(at(path)));
+    (void)snprintf(path, sizeof path, "%s/config.yaml", name);
+    (void)snprintf(text, sizeof text,
+        "student: resnet8  # --model\nmethods:\n  - name: kd\ntrain:\n"
+        "  seed: %d  # --seed\n  lr: 0.1\nout: %s\n",
+        seed, name);
+    write_text(path, text);
+    (void)snprintf(path, sizeof path, "%s/metrics.jsonl", name);
+    (void)snprintf(text, sizeof text,
+        ROW(1, 10) "{\"epoch\": 1, \"step\": 10, \"split\": \"test\", "
+                   "\"loss\": 1, \"top1\": %g, \"top5\": 50}\n" ROW(2,
+                       20) "{\"epoch\": 2, \"step\": 20, \"split\": \"test\", "
+                           "\"loss\": 1, \"top1\": %g, \"top5\": 51}\n",
+        top1 + 1, top1);
+    write_text(path, text);
+    (void)snprintf(path, sizeof path, "%s/classes.json", name);
+    write_text(path,
+        "{\"classes\": [{\"class\": 0, \"name\": \"a<b\", \"count\": 10, "
+        "\"student\": 7, \"teacher\": 5}, {\"class\": 1, \"count\": 10, "
+        "\"student\": 2, \"teacher\": 9}]}");
+}
+
+static void must_hold(const lmb_file *file, const char *part)
+{
+    for (size_t i = 0; i + strlen(part) <= file->size; i++)
+        if (memcmp(file->bytes + i, part, strlen(part)) == 0)
+            return;
+    fail_msg("the page lacks '%s'", part);
+}
+
+static void the_page_has_runs_seeds_and_gaps(void **state)
+{
+    (void)state;
+    lmb_file file;
+    make_run("one", 1, 40);
+    make_run("two", 2, 42);
+    const char *const dirs[] = {at("one"), at("two")};
+    CHECK_OK(lmb_report_write(at("page.html"), 2, dirs));
+    CHECK_OK(lmb_file_open(at("page.html"), &file));
+    must_hold(&file, "<td>40.00</td>");
+    must_hold(&file, "<td>43.00</td>"); /* the best of the second */
+    must_hold(&file, "41.00 &plusmn; 1.41");
+    must_hold(&file, "best was chosen on the test set");
+    must_hold(&file, "a&lt;b");
+    must_hold(&file, "loss_kd");
+    must_hold(&file, "+20.0");
+    must_hold(&file, "-70.0");
+    lmb_file_close(&file);
+}
+
+static void what_is_no_run_is_an_error(void **state)
+{
+    (void)state;
+    const char *dirs[] = {at("nothing")};
+    CHECK_ERR(lmb_report_write(at("no.html"), 1, dirs), LMB_ENOTFOUND,
+        "nothing/metrics.jsonl");
+    make_run("bad", 1, 40);
+    write_text("bad/metrics.jsonl", "{\"epoch\": 1}\n{\"epoch\"\n");
+    dirs[0] = at("bad");
+    CHECK_ERR(lmb_report_write(at("no.html"), 1, dirs), LMB_EFORMAT,
+        "bad/metrics.jsonl:2: ");
+    assert_false(lmb_path_exists(at("no.html")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(logs_are_cut_back_to_a_mark),
+        cmocka_unit_test(the_page_has_runs_seeds_and_gaps),
+        cmocka_unit_test(what_is_no_run_is_an_error)};
+    const int failed = cmocka_run_group_tests(tests, enter, leave);
+    return failed + lmb_test_leaks();
+}

@@ -103,6 +103,7 @@ typedef struct work {
     float *a, *b, *c; /* constants of the second pass */
     float *sums; /* [groups][2][channels] */
     uint16_t *bits; /* backward: y > 0, one word for VL lanes */
+    bool stream; /* the output goes past the caches */
     double eps;
 } work;
 
@@ -131,9 +132,6 @@ enum {
     RESIDUAL = 8, /* forward: add one; backward: give one (g itself) */
     BITS = 16, /* backward: pass 1 keeps the mask as bits for pass 2 */
     RELU = 32, /* forward */
-    TWO = 64, /* backward: two gradients come in */
-    STREAM = 128, /* the output goes past the caches */
-    WHOLE = BITS | STREAM, /* only with whole vectors everywhere */
 };
 
 /* --- pass 1: sums --------------------------------------------------------- */
@@ -142,7 +140,7 @@ K_INLINE vf gradient(const work *w, int64_t at, int64_t m, int kind)
 {
     const bool half = (kind & HALF) != 0;
     vf g = v_load_n(w->dy, at, m, half);
-    if ((kind & TWO) != 0)
+    if (w->dy2 != NULL)
         g += v_load_n(w->dy2, at, m, half);
     return g;
 }
@@ -176,8 +174,14 @@ K_INLINE pair terms(const work *w, int64_t at, int64_t m, vf pivot, int kind)
     return (pair){g, d};
 }
 
-/* Sums of channels j .. j + lanes of a unit: W vectors side by side, U rows at
- * a time in chains of their own; m < VL lanes only with W == 1. */
+/* Lanes of vector k of W, of which the last one has m. */
+K_INLINE int64_t lanes(int k, int W, int64_t m)
+{
+    return k == W - 1 ? m : VL;
+}
+
+/* Sums of channels from j on of a unit: W vectors side by side, the last one
+ * of m lanes, U rows at a time in chains of their own. */
 K_INLINE void sum_columns(const work *shared, const unit *shared_u, int64_t j,
     int64_t m, int kind, const int W, const int U)
 {
@@ -186,20 +190,22 @@ K_INLINE void sum_columns(const work *shared, const unit *shared_u, int64_t j,
     const int64_t block = w->d.block, channel = u->b * block + j;
     vf s[4] = {{0}, {0}, {0}, {0}}, q[4] = {{0}, {0}, {0}, {0}}, pivot[4];
     for (int k = 0; k < W; k++)
-        pivot[k] = v_load_n(w->pivot, channel + k * VL, m, false);
+        pivot[k] = v_load_n(w->pivot, channel + k * VL, lanes(k, W, m), false);
     for (int64_t i = u->i0; i < u->i1; i++) {
         int64_t at = row_at(&w->d, i, u->b, u->r0) + j;
         int64_t r = u->r0;
         for (; r + U <= u->r1; r += U, at += U * block)
             for (int k = 0; k < W * U; k++) {
                 const int64_t here = at + k / W * block + k % W * VL;
-                const pair t = terms(w, here, m, pivot[k % W], kind);
+                const pair t =
+                    terms(w, here, lanes(k % W, W, m), pivot[k % W], kind);
                 s[k] += t.s;
                 q[k] = v_fma(t.s, t.t, q[k]);
             }
         for (; r < u->r1; r++, at += block)
             for (int k = 0; k < W; k++) {
-                const pair t = terms(w, at + k * VL, m, pivot[k], kind);
+                const pair t =
+                    terms(w, at + k * VL, lanes(k, W, m), pivot[k], kind);
                 s[k] += t.s;
                 q[k] = v_fma(t.s, t.t, q[k]);
             }
@@ -210,8 +216,8 @@ K_INLINE void sum_columns(const work *shared, const unit *shared_u, int64_t j,
             s[k] += s[k + n * W];
             q[k] += q[k + n * W];
         }
-        v_store_n(sum, k * VL, m, false, s[k]);
-        v_store_n(sum, w->d.channels + k * VL, m, false, q[k]);
+        v_store_n(sum, k * VL, lanes(k, W, m), false, s[k]);
+        v_store_n(sum, w->d.channels + k * VL, lanes(k, W, m), false, q[k]);
     }
 }
 
@@ -244,7 +250,7 @@ K_INLINE void sum_plane(const work *w, const unit *u, int kind)
 
 K_INLINE void sum_unit(const work *w, const unit *u, int kind)
 {
-    if ((kind & WHOLE) == 0 && w->d.planar) {
+    if ((kind & BITS) == 0 && w->d.planar) {
         sum_plane(w, u, kind);
         return;
     }
@@ -252,10 +258,17 @@ K_INLINE void sum_unit(const work *w, const unit *u, int kind)
     int64_t j = 0;
     for (; j + 4 * VL <= n; j += 4 * VL)
         sum_columns(w, u, j, VL, kind, 4, 1);
-    for (; j + VL <= n; j += VL)
+    const int64_t rest = (n - j + VL - 1) / VL, m = n - j - (rest - 1) * VL;
+    if (n - j == VL)
         sum_columns(w, u, j, VL, kind, 1, 4);
-    if ((kind & WHOLE) == 0 && j < n)
-        sum_columns(w, u, j, n - j, kind, 1, 4);
+    else if (rest == 1)
+        sum_columns(w, u, j, m, kind, 1, 4);
+    else if (rest == 2)
+        sum_columns(w, u, j, m, kind, 2, 2);
+    else if (rest == 3)
+        sum_columns(w, u, j, m, kind, 3, 1);
+    else if (rest == 4)
+        sum_columns(w, u, j, m, kind, 4, 1);
 }
 
 /* --- pass 2: output ------------------------------------------------------- */
@@ -287,7 +300,7 @@ K_INLINE void out_one(
     const vf y = (kind & BACKWARD) == 0
         ? forward_out(w, at, m, d, a, b, kind)
         : v_fma(a, gradient_again(w, at, m, kind), v_fma(b, d, c));
-    if ((kind & STREAM) != 0)
+    if (w->stream)
         v_stream(w->out, at, half, y);
     else
         v_store_n(w->out, at, m, half, y);
@@ -301,16 +314,17 @@ K_INLINE void out_columns(const work *shared, const unit *shared_u, int64_t j,
     const int64_t block = w->d.block, channel = u->b * block + j;
     vf pivot[4], a[4], b[4], c[4];
     for (int k = 0; k < W; k++) {
-        pivot[k] = v_load_n(w->pivot, channel + k * VL, m, false);
-        a[k] = v_load_n(w->a, channel + k * VL, m, false);
-        b[k] = v_load_n(w->b, channel + k * VL, m, false);
-        c[k] = v_load_n(w->c, channel + k * VL, m, false);
+        pivot[k] = v_load_n(w->pivot, channel + k * VL, lanes(k, W, m), false);
+        a[k] = v_load_n(w->a, channel + k * VL, lanes(k, W, m), false);
+        b[k] = v_load_n(w->b, channel + k * VL, lanes(k, W, m), false);
+        c[k] = v_load_n(w->c, channel + k * VL, lanes(k, W, m), false);
     }
     for (int64_t i = u->i0; i < u->i1; i++) {
         int64_t at = row_at(&w->d, i, u->b, u->r0) + j;
         for (int64_t r = u->r0; r < u->r1; r++, at += block)
             for (int k = 0; k < W; k++)
-                out_one(w, at + k * VL, m, pivot[k], a[k], b[k], c[k], kind);
+                out_one(w, at + k * VL, lanes(k, W, m), pivot[k], a[k], b[k],
+                    c[k], kind);
     }
 }
 
@@ -329,17 +343,24 @@ K_INLINE void out_plane(const work *shared, const unit *u, int kind)
 K_INLINE void out_unit(const work *w, const unit *u, int kind)
 {
     const int64_t n = w->d.block;
-    if ((kind & WHOLE) == 0 && w->d.planar) {
+    if ((kind & BITS) == 0 && w->d.planar) {
         out_plane(w, u, kind);
         return;
     }
     int64_t j = 0;
     for (; j + 4 * VL <= n; j += 4 * VL)
         out_columns(w, u, j, VL, kind, 4);
-    for (; j + VL <= n; j += VL)
+    const int64_t rest = (n - j + VL - 1) / VL, m = n - j - (rest - 1) * VL;
+    if (n - j == VL)
         out_columns(w, u, j, VL, kind, 1);
-    if ((kind & WHOLE) == 0 && j < n)
-        out_columns(w, u, j, n - j, kind, 1);
+    else if (rest == 1)
+        out_columns(w, u, j, m, kind, 1);
+    else if (rest == 2)
+        out_columns(w, u, j, m, kind, 2);
+    else if (rest == 3)
+        out_columns(w, u, j, m, kind, 3);
+    else if (rest == 4)
+        out_columns(w, u, j, m, kind, 4);
 }
 
 /* --- the passes that exist ------------------------------------------------ */
@@ -366,11 +387,6 @@ K_PASS(sum_mask, sum_unit, BACKWARD | MASK)
 K_PASS(sum_bits, sum_unit, BACKWARD | MASK | BITS)
 K_PASS(sum_res, sum_unit, BACKWARD | RESIDUAL)
 K_PASS(sum_mask_res, sum_unit, BACKWARD | MASK | RESIDUAL)
-K_PASS(sum2_g, sum_unit, BACKWARD | TWO)
-K_PASS(sum2_mask, sum_unit, BACKWARD | MASK | TWO)
-K_PASS(sum2_bits, sum_unit, BACKWARD | MASK | BITS | TWO)
-K_PASS(sum2_res, sum_unit, BACKWARD | RESIDUAL | TWO)
-K_PASS(sum2_mask_res, sum_unit, BACKWARD | MASK | RESIDUAL | TWO)
 K_PASS(out_plain, out_unit, 0)
 K_PASS(out_relu, out_unit, RELU)
 K_PASS(out_add, out_unit, RESIDUAL)
@@ -379,44 +395,22 @@ K_PASS(out_g, out_unit, BACKWARD)
 K_PASS(out_mask, out_unit, BACKWARD | MASK)
 K_PASS(out_bits, out_unit, BACKWARD | MASK | BITS)
 K_PASS(out_res, out_unit, BACKWARD | RESIDUAL)
-K_PASS(out2_g, out_unit, BACKWARD | TWO)
-K_PASS(out2_mask, out_unit, BACKWARD | MASK | TWO)
-K_PASS(out2_bits, out_unit, BACKWARD | MASK | BITS | TWO)
-K_PASS(outs_plain, out_unit, STREAM)
-K_PASS(outs_relu, out_unit, STREAM | RELU)
-K_PASS(outs_add, out_unit, STREAM | RESIDUAL)
-K_PASS(outs_add_relu, out_unit, STREAM | RESIDUAL | RELU)
-K_PASS(outs_g, out_unit, STREAM | BACKWARD)
-K_PASS(outs_bits, out_unit, STREAM | BACKWARD | MASK | BITS)
-K_PASS(outs_res, out_unit, STREAM | BACKWARD | RESIDUAL)
-K_PASS(outs2_g, out_unit, STREAM | BACKWARD | TWO)
-K_PASS(outs2_bits, out_unit, STREAM | BACKWARD | MASK | BITS | TWO)
 
-/* [stream][relu][residual][bf16] */
-static unit_fn *const outs_forward[2][2][2][2] = {
-    {{K_ROW(out_plain), K_ROW(out_add)},
-        {K_ROW(out_relu), K_ROW(out_add_relu)}},
-    {{K_ROW(outs_plain), K_ROW(outs_add)},
-        {K_ROW(outs_relu), K_ROW(outs_add_relu)}},
+/* [relu][residual][bf16] */
+static unit_fn *const outs_forward[2][2][2] = {
+    {K_ROW(out_plain), K_ROW(out_add)},
+    {K_ROW(out_relu), K_ROW(out_add_relu)},
 };
-/* [dy2 given][no mask, mask, bits][residual][bf16] */
-static unit_fn *const sums_backward[2][3][2][2] = {
-    {{K_ROW(sum_g), K_ROW(sum_res)}, {K_ROW(sum_mask), K_ROW(sum_mask_res)},
-        {K_ROW(sum_bits), K_ROW(sum_mask_res)}},
-    {{K_ROW(sum2_g), K_ROW(sum2_res)}, {K_ROW(sum2_mask), K_ROW(sum2_mask_res)},
-        {K_ROW(sum2_bits), K_ROW(sum2_mask_res)}},
+/* [no mask, mask, bits][residual][bf16] */
+static unit_fn *const sums_backward[3][2][2] = {
+    {K_ROW(sum_g), K_ROW(sum_res)},
+    {K_ROW(sum_mask), K_ROW(sum_mask_res)},
+    {K_ROW(sum_bits), K_ROW(sum_mask_res)},
 };
-/* [stream][dy2 given][no mask, mask, bits][residual][bf16]; a mask that is
- * not kept as bits does not come with streaming. */
-static unit_fn *const outs_backward[2][2][3][2][2] = {
-    {{{K_ROW(out_g), K_ROW(out_res)}, {K_ROW(out_mask), K_ROW(out_res)},
-         {K_ROW(out_bits), K_ROW(out_res)}},
-        {{K_ROW(out2_g), K_ROW(out_res)}, {K_ROW(out2_mask), K_ROW(out_res)},
-            {K_ROW(out2_bits), K_ROW(out_res)}}},
-    {{{K_ROW(outs_g), K_ROW(outs_res)}, {{NULL}},
-         {K_ROW(outs_bits), K_ROW(outs_res)}},
-        {{K_ROW(outs2_g), K_ROW(outs_res)}, {{NULL}},
-            {K_ROW(outs2_bits), K_ROW(outs_res)}}},
+static unit_fn *const outs_backward[3][2][2] = {
+    {K_ROW(out_g), K_ROW(out_res)},
+    {K_ROW(out_mask), K_ROW(out_res)},
+    {K_ROW(out_bits), K_ROW(out_res)},
 };
 
 /* --- between the passes: constants per channel
@@ -488,7 +482,6 @@ static void finish_backward(const work *w, int64_t c0, int64_t m)
 typedef struct passes {
     unit_fn *sum, *out;
     void (*finish)(const work *w, int64_t channel, int64_t n);
-    bool stream;
     int operands; /* of x's size, for what a cache holds */
 } passes;
 
@@ -512,7 +505,7 @@ static void block_run(const work *w, const passes *p, int64_t b)
         const unit u = unit_at(d, g, b);
         p->out(w, &u);
     }
-    if (p->stream)
+    if (w->stream)
         k_stream_end();
 }
 
@@ -544,7 +537,7 @@ static void team_run(const work *w, const passes *p)
     const int64_t n = k_max(1, TEAM_FITS / (p->operands * bytes));
     for (int64_t b = 0; b < d->blocks; b += n)
         team_blocks(w, p, b, k_min(n, d->blocks - b));
-    if (p->stream)
+    if (w->stream)
         k_stream_end();
 }
 
@@ -629,10 +622,9 @@ static void run_train(const lmb_call *c)
     float *const pivot = (float *)c->scratch + 3 * w.d.channels;
     pivot_of(&w.d, w.x, pivot);
     w.pivot = pivot;
-    const bool stream = streams(&w.d, w.out);
+    w.stream = streams(&w.d, w.out);
     const passes p = {w.d.half ? sum_forward_bf16 : sum_forward_f32,
-        outs_forward[stream][attr->relu][w.res != NULL][w.d.half],
-        finish_forward, stream, 2};
+        outs_forward[attr->relu][w.res != NULL][w.d.half], finish_forward, 2};
     passes_run(&w, &p);
 }
 
@@ -672,11 +664,10 @@ static void run_bwd(const lmb_call *c)
     work_scratch(&w, c->scratch);
     w.bits = (uint16_t *)c->scratch + 2 * work_floats(&w.d);
     const int mask = w.y == NULL ? 0 : bits_fit(&w.d) ? 2 : 1;
-    const int two = w.dy2 != NULL, res = w.res != NULL, half = w.d.half;
-    const bool stream = streams(&w.d, w.out);
-    const passes p = {sums_backward[two][mask][res][half],
-        outs_backward[stream][two][mask][res][half], finish_backward, stream,
-        4};
+    const int res = w.res != NULL, half = w.d.half;
+    w.stream = streams(&w.d, w.out);
+    const passes p = {sums_backward[mask][res][half],
+        outs_backward[mask][res][half], finish_backward, 4};
     passes_run(&w, &p);
 }
 
@@ -702,7 +693,7 @@ static void run_infer(const lmb_call *c)
         w.a[i] = (float)((double)gamma[i] / sqrt((double)var[i] + attr->eps));
         w.c[i] = 0;
     }
-    unit_fn *const out = outs_forward[0][attr->relu][0][w.d.half];
+    unit_fn *const out = outs_forward[attr->relu][0][w.d.half];
     if (w.d.count == 0 || w.d.channels == 0)
         return;
     const int64_t units = w.d.groups * w.d.blocks;

@@ -323,19 +323,46 @@ static size_t scratch_shuffle(const lmb_call *c)
 }
 
 /* offset[c]: where the source of output channel c begins in an image. */
-K_INLINE void shuffle_plane(const lmb_buf *x, const void *from, void *to,
-    const int64_t *offset, bool half)
-{
-    const int64_t area = x->shape.dim[2] * x->shape.dim[3], b = x->block;
-    for (int64_t p = 0; p < area; p++)
-        for (int64_t j = 0; j < b; j++) {
-            const int64_t at = offset[j] + p * b;
-            if (half)
-                ((k_half *)to)[p * b + j] = ((const k_half *)from)[at];
-            else
-                ((k_word *)to)[p * b + j] = ((const k_word *)from)[at];
-        }
-}
+#define K_SHUFFLE(name, word) \
+    static void name##_any(const word *x, word *y, const int64_t *offset, \
+        int64_t area, int64_t b) \
+    { \
+        for (int64_t p = 0; p < area; p++) \
+            for (int64_t j = 0; j < b; j++) \
+                y[p * b + j] = x[offset[j] + p * b]; \
+    } \
+    /* Two groups, channels last: both halves of a position interlaced. */ \
+    static void name##_zip( \
+        const word *restrict x, word *restrict y, int64_t area, int64_t half) \
+    { \
+        for (int64_t p = 0; p < area; p++, x += 2 * half, y += 2 * half) \
+            for (int64_t j = 0; j < half; j++) { \
+                y[2 * j] = x[j]; \
+                y[2 * j + 1] = x[half + j]; \
+            } \
+    } \
+    /* Groups of two: the reverse. */ \
+    static void name##_unzip( \
+        const word *restrict x, word *restrict y, int64_t area, int64_t half) \
+    { \
+        for (int64_t p = 0; p < area; p++, x += 2 * half, y += 2 * half) \
+            for (int64_t j = 0; j < half; j++) { \
+                y[j] = x[2 * j]; \
+                y[half + j] = x[2 * j + 1]; \
+            } \
+    } \
+    static void name(const word *x, word *y, const int64_t *offset, \
+        int64_t area, int64_t b, int64_t channels, int64_t groups) \
+    { \
+        if (b == channels && groups == 2) \
+            name##_zip(x, y, area, channels / 2); \
+        else if (b == channels && 2 * groups == channels) \
+            name##_unzip(x, y, area, channels / 2); \
+        else \
+            name##_any(x, y, offset, area, b); \
+    }
+K_SHUFFLE(shuffle_words, k_word)
+K_SHUFFLE(shuffle_halves, k_half)
 
 static void run_shuffle(const lmb_call *c)
 {
@@ -351,16 +378,17 @@ static void run_shuffle(const lmb_call *c)
     }
     K_PARALLEL_FOR(k_count(&x->shape))
     for (int64_t k = 0; k < x->shape.dim[0] * blocks; k++) {
-        const char *from =
+        const void *from =
             (const char *)x->data + k / blocks * channels * area * size;
-        char *to = (char *)c->out[0].data + k * b * area * size;
+        void *to = (char *)c->out[0].data + k * b * area * size;
         const int64_t *off = offset + k % blocks * b;
         if (b == 1)
-            memcpy(to, from + off[0] * size, (size_t)(area * size));
+            memcpy(
+                to, (const char *)from + off[0] * size, (size_t)(area * size));
         else if (size == 2)
-            shuffle_plane(x, from, to, off, true);
+            shuffle_halves(from, to, off, area, b, channels, groups);
         else
-            shuffle_plane(x, from, to, off, false);
+            shuffle_words(from, to, off, area, b, channels, groups);
     }
 }
 

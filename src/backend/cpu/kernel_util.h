@@ -304,45 +304,83 @@ K_INLINE void k_stream_end(void)
 #endif
 }
 /* Only the first m lanes; the others are 0. */
-K_INLINE vf v_load_n(const void *p, int64_t i, int64_t m, bool half)
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+K_INLINE __mmask16 k_lanes(int64_t m)
 {
-    if (m >= VL)
-        return v_load(p, i, half);
-    if (half) {
-        vh h = {0};
-        for (int64_t k = 0; k < m; k++)
-            h[k] = ((const k_half *)p)[i + k];
-        return v_widen(h);
-    }
-#if defined(__AVX512F__)
-    return (vf)_mm512_maskz_loadu_ps(
-        (__mmask16)((1u << m) - 1u), (const char *)p + 4 * i);
+    return (__mmask16)((1u << m) - 1u);
+}
+K_INLINE vh h_load_n(const void *p, int64_t i, int64_t m)
+{
+    return (vh)_mm256_maskz_loadu_epi16(k_lanes(m), (const k_half *)p + i);
+}
+K_INLINE void h_store_n(void *p, int64_t i, int64_t m, vh h)
+{
+    _mm256_mask_storeu_epi16((k_half *)p + i, k_lanes(m), (__m256i)h);
+}
+K_INLINE vf f_load_n(const void *p, int64_t i, int64_t m)
+{
+    return (vf)_mm512_maskz_loadu_ps(k_lanes(m), (const float *)p + i);
+}
+K_INLINE void f_store_n(void *p, int64_t i, int64_t m, vf f)
+{
+    _mm512_mask_storeu_ps((float *)p + i, k_lanes(m), (__m512)f);
+}
 #else
+K_INLINE vh h_load_n(const void *p, int64_t i, int64_t m)
+{
+    vh h = {0};
+    for (int64_t k = 0; k < m; k++)
+        h[k] = ((const k_half *)p)[i + k];
+    return h;
+}
+K_INLINE void h_store_n(void *p, int64_t i, int64_t m, vh h)
+{
+    for (int64_t k = 0; k < m; k++)
+        ((k_half *)p)[i + k] = h[k];
+}
+#if defined(__AVX2__)
+K_INLINE __m256i k_lanes(int64_t m)
+{
+    return _mm256_cmpgt_epi32(
+        _mm256_set1_epi32((int)m), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+K_INLINE vf f_load_n(const void *p, int64_t i, int64_t m)
+{
+    return (vf)_mm256_maskload_ps((const float *)p + i, k_lanes(m));
+}
+K_INLINE void f_store_n(void *p, int64_t i, int64_t m, vf f)
+{
+    _mm256_maskstore_ps((float *)p + i, k_lanes(m), (__m256)f);
+}
+#else
+K_INLINE vf f_load_n(const void *p, int64_t i, int64_t m)
+{
     vf f = {0};
     for (int64_t k = 0; k < m; k++)
         f[k] = ((const float *)p)[i + k];
     return f;
+}
+K_INLINE void f_store_n(void *p, int64_t i, int64_t m, vf f)
+{
+    for (int64_t k = 0; k < m; k++)
+        ((float *)p)[i + k] = f[k];
+}
 #endif
+#endif
+K_INLINE vf v_load_n(const void *p, int64_t i, int64_t m, bool half)
+{
+    if (m >= VL)
+        return v_load(p, i, half);
+    return half ? v_widen(h_load_n(p, i, m)) : f_load_n(p, i, m);
 }
 K_INLINE void v_store_n(void *p, int64_t i, int64_t m, bool half, vf f)
 {
-    if (m >= VL) {
+    if (m >= VL)
         v_store(p, i, half, f);
-        return;
-    }
-    if (half) {
-        const vh h = v_narrow(f);
-        for (int64_t k = 0; k < m; k++)
-            ((k_half *)p)[i + k] = h[k];
-        return;
-    }
-#if defined(__AVX512F__)
-    _mm512_mask_storeu_ps(
-        (char *)p + 4 * i, (__mmask16)((1u << m) - 1u), (__m512)f);
-#else
-    for (int64_t k = 0; k < m; k++)
-        ((float *)p)[i + k] = f[k];
-#endif
+    else if (half)
+        h_store_n(p, i, m, v_narrow(f));
+    else
+        f_store_n(p, i, m, f);
 }
 K_INLINE float k_load(const void *p, int64_t i, bool half)
 {

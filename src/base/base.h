@@ -62,6 +62,8 @@ void lmb_free(void *block); /* accepts NULL */
 char *lmb_strdup(const char *text);
 /* Blocks alive now: tests end with 0. */
 int64_t lmb_alloc_live(void);
+/* Blocks handed out since the start: steady work asks for none. */
+int64_t lmb_alloc_total(void);
 /* The n-th allocation from now fails (0 = next); negative switches it off.
  * For the out-of-memory sweeps of the tests. */
 void lmb_alloc_fail_at(int64_t n);

@@ -11,7 +11,7 @@
 
 enum { ALIGN = 64 };
 
-static atomic_int_fast64_t live;
+static atomic_int_fast64_t live, total;
 static atomic_int_fast64_t countdown = -1;
 static atomic_bool injected;
 
@@ -37,6 +37,7 @@ void *lmb_alloc(size_t count, size_t size)
         return NULL;
     memset(base, 0, whole);
     atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&total, 1, memory_order_relaxed);
     return base + ALIGN;
 }
 
@@ -72,6 +73,11 @@ char *lmb_strdup(const char *text)
 int64_t lmb_alloc_live(void)
 {
     return atomic_load(&live);
+}
+
+int64_t lmb_alloc_total(void)
+{
+    return atomic_load(&total);
 }
 
 void lmb_alloc_fail_at(int64_t n)

@@ -594,8 +594,8 @@ static lmb_status lower_store_grad(lmb_plan *plan, const lmb_node *node)
     const int32_t packed = packed_gradient(plan, node->in[0]);
     if (!plain && packed >= 0)
         return unpack(plan, node->in[0], packed, node);
-    /* The reference kernel is a copy: nothing to gain from a faster one. */
-    return lower_call(plan, node, NULL, LMB_FORM_PLAIN);
+    return lower_call(
+        plan, node, lmb_cpu_kernel_find(node->op), LMB_FORM_PLAIN);
 }
 
 static lmb_status lower_node(lmb_plan *plan, const lmb_node *node)

@@ -45,8 +45,12 @@ static lmb_status open_data(lmb_run *run)
     }
     const lmb_status st = lmb_dataset_open(
         c->data, or_else(c->test_split, "test"), NULL, &run->test);
-    if (st != LMB_OK && (run->chosen == NULL || c->test_split != NULL))
+    /* With a part held out a data set may do without a test split. */
+    const bool none = st == LMB_ENOTFOUND || st == LMB_EINVAL;
+    if (st != LMB_OK && run->chosen == NULL)
         return lmb__wrap(st, "no test split (--val-split F holds one out)");
+    if (st != LMB_OK && (!none || c->test_split != NULL))
+        return st;
     if (run->chosen == NULL)
         run->chosen = run->test;
     run->train_transform = lmb_transform_default(run->train_data, true);

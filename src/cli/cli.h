@@ -32,7 +32,7 @@ typedef struct cli_command {
     const char *text; /* more help, or NULL */
     const cli_flag *flags; /* its own, ended by {0}; or NULL */
     /* Configuration flags it takes: names, "model|data|threads", "*" for all
-     * of them, or NULL. */
+     * of them, "*teacher|map" for all but those, or NULL. */
     const char *config;
     int max_words; /* positional arguments */
     lmb_status (*run)(cli *c);
@@ -121,6 +121,8 @@ lmb_status cli_put_str(lmb_str *text) LMB_MUST_CHECK;
 void cli_note(const cli *c, const char *fmt, ...) LMB_PRINTF(2, 3);
 /* Is standard error a terminal? */
 bool cli_terminal(void);
+/* Its columns; 80 if it does not say. */
+int cli_terminal_width(void);
 
 /* --- signals.c ------------------------------------------------------------ */
 

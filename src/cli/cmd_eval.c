@@ -142,6 +142,7 @@ const cli_command cmd_eval = {
     .aliases = "val|test",
     .usage = "--weights FILE --data KIND:DIR [--model NAME] [flags]",
     .title = "top-1 and top-5 of a network on a data set",
+    .text = "Computes in f32, unless --precision bf16 asks for less.",
     .flags = flags,
     .config = "config|set|model|data|split|classes|precision|threads|"
               "loader-threads|eval-batch|allow-reference",

@@ -18,6 +18,7 @@ const cli_command cmd_train = {
     .usage = "--model NAME --data KIND:DIR --out RUN [flags]",
     .title = "trains a network without a teacher",
     .flags = flags,
-    .config = "*",
+    .config = "*student|teacher|teacher-weights|teacher-mean|teacher-std|"
+              "method|temperature|map|ce-weight|teacher-check",
     .run = run,
 };

@@ -109,7 +109,9 @@ lmb_status cli_config_flags_init(cli *c)
 
 static bool wanted(const char *names, const char *flag)
 {
-    return names != NULL && (strcmp(names, "*") == 0 || cli_among(names, flag));
+    if (names == NULL || names[0] == '*')
+        return names != NULL && !cli_among(names + 1, flag);
+    return cli_among(names, flag);
 }
 
 void cli_config_flags(

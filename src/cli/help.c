@@ -19,6 +19,24 @@ void cli_help_overview(FILE *out)
         out);
 }
 
+/* " (also --workers, --num-workers)": spellings of more than one letter. */
+static void add_aliases(lmb_str *out, const char *at)
+{
+    bool any = false;
+    while (at != NULL && *at != '\0') {
+        const size_t n = strcspn(at, "|");
+        if (n > 1) {
+            lmb_str_add(out, any ? ", --" : " (also --");
+            for (size_t i = 0; i < n; i++)
+                lmb_str_add_bytes(out, at[i] == '_' ? "-" : at + i, 1);
+            any = true;
+        }
+        at += n;
+        at += *at == '|';
+    }
+    lmb_str_add(out, any ? ")" : "");
+}
+
 static void add_flag(void *user, const cli_flag *flag)
 {
     lmb_str *out = user;
@@ -31,7 +49,9 @@ static void add_flag(void *user, const cli_flag *flag)
     if (flag->value != NULL)
         lmb_str_printf(&left, " %s", flag->value);
     lmb_str_printf(
-        out, "%-32s %s\n", left.text != NULL ? left.text : "", flag->help);
+        out, "%-32s %s", left.text != NULL ? left.text : "", flag->help);
+    add_aliases(out, flag->aliases);
+    lmb_str_add(out, "\n");
     lmb_str_fini(&left);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 lmb_status cli_put(const char *text)
@@ -36,4 +37,12 @@ void cli_note(const cli *c, const char *fmt, ...)
 bool cli_terminal(void)
 {
     return isatty(STDERR_FILENO) != 0;
+}
+
+int cli_terminal_width(void)
+{
+    struct winsize size;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20)
+        return 80;
+    return size.ws_col;
 }

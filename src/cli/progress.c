@@ -44,9 +44,22 @@ static void add_losses(lmb_str *out, const lmb_row *row)
     lmb_str_add(out, ")");
 }
 
-static void add_progress(lmb_str *out, const lmb_progress *p)
+/* "[####----]", how much of the epoch is done. */
+static void add_bar(lmb_str *out, const lmb_progress *p)
+{
+    enum { WIDTH = 12 };
+    const int64_t all = p->steps_per_epoch > 0 ? p->steps_per_epoch : 1;
+    lmb_str_add(out, "[");
+    for (int64_t i = 0; i < WIDTH; i++)
+        lmb_str_add(out, i < WIDTH * p->step_in_epoch / all ? "#" : "-");
+    lmb_str_add(out, "] ");
+}
+
+static void add_progress(lmb_str *out, const lmb_progress *p, bool bar)
 {
     const lmb_row *row = &p->so_far;
+    if (bar)
+        add_bar(out, p);
     lmb_str_printf(out, "epoch %lld/%lld  %lld/%lld  ", (long long)p->epoch,
         (long long)p->epochs, (long long)p->step_in_epoch,
         (long long)p->steps_per_epoch);
@@ -68,7 +81,11 @@ static void on_step(const lmb_progress *p, void *user)
                 p->step_in_epoch % progress->log_every != 0)
         return;
     lmb_str line = {0};
-    add_progress(&line, p);
+    add_progress(&line, p, terminal);
+    /* A line that wraps could not be drawn over. */
+    const size_t width = (size_t)cli_terminal_width() - 1;
+    if (terminal && line.length > width)
+        line.text[width] = '\0';
     if (line.text != NULL)
         (void)fprintf(stderr, terminal ? "\r\033[K%s" : "%s\n", line.text);
     progress->line_open = terminal;

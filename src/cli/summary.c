@@ -22,7 +22,7 @@ static void add_schedule(lmb_str *out, const lmb_run_facts *f)
         "plan       %lld epochs of %lld steps, batch %lld, seed %lld, lr %g",
         (long long)t->epochs, (long long)f->steps_per_epoch,
         (long long)t->batch, (long long)t->seed, f->lr);
-    if (t->schedule == LMB_SCHEDULE_MULTISTEP) {
+    if (t->schedule == LMB_SCHEDULE_MULTISTEP && f->n_decays > 0) {
         lmb_str_printf(out, " times %g after", t->decay_rate);
         for (int i = 0; i < f->n_decays; i++)
             lmb_str_printf(out, "%s %g", i > 0 ? "," : "", f->decay_epochs[i]);

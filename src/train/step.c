@@ -58,27 +58,36 @@ static lmb_value renormalise(
 /* --- building
  * -------------------------------------------------------------------- */
 
-static void describe_pairs(
+/* One line: "pcd: student.logits [64, 100] <- teacher.logits [64, 100]". */
+static lmb_status describe_pair(lmb_train_step *s, const lmb_term *term,
+    const lmb_tap *student, const lmb_tap *teacher)
+{
+    lmb_str connector = {0};
+    lmb_status st = LMB_OK;
+    if (term->method->describe != NULL)
+        st = term->method->describe(
+            term->state, &student->shape, &teacher->shape, &connector);
+    lmb_str_printf(&s->pairs, "%s: student.%s %s <- teacher.%s %s",
+        term->method->name, student->name, lmb_shape_text(&student->shape),
+        teacher->name, lmb_shape_text(&teacher->shape));
+    if (connector.length > 0)
+        lmb_str_printf(&s->pairs, " (%s)", connector.text);
+    lmb_str_add(&s->pairs, "\n");
+    lmb_str_fini(&connector);
+    return st != LMB_OK ? st : lmb_str_status(&s->pairs);
+}
+
+static lmb_status describe_pairs(
     lmb_train_step *s, const lmb_term *term, const lmb_build *b)
 {
     for (int i = 0; i < b->pairs.count; i++) {
         const lmb_pairing *p = &b->pairs.pair[i];
         const lmb_tap *student = lmb_taps_find(b->student, p->student);
         const lmb_tap *teacher = lmb_taps_find(b->teacher, p->teacher);
-        if (student == NULL || teacher == NULL)
-            continue;
-        lmb_str_printf(&s->pairs, "%s: student.%s %s <- teacher.%s %s",
-            term->method->name, student->name, lmb_shape_text(&student->shape),
-            teacher->name, lmb_shape_text(&teacher->shape));
-        lmb_str connector = {0};
-        if (term->method->describe != NULL &&
-            term->method->describe(term->state, &student->shape,
-                &teacher->shape, &connector) == LMB_OK &&
-            connector.length > 0)
-            lmb_str_printf(&s->pairs, " (%s)", connector.text);
-        lmb_str_fini(&connector);
-        lmb_str_add(&s->pairs, "\n");
+        if (student != NULL && teacher != NULL)
+            LMB_TRY(describe_pair(s, term, student, teacher));
     }
+    return LMB_OK;
 }
 
 static lmb_value build_term(
@@ -102,13 +111,14 @@ static lmb_value build_term(
         .input_size = {s->spec.height, s->spec.width},
         .teacher_params = s->spec.teacher->params,
     };
-    const lmb_status st = lmb_method_pairs(term->method, term->state, b.student,
+    lmb_status st = lmb_method_pairs(term->method, term->state, b.student,
         b.teacher, term->n_map, term->map, &b.pairs);
+    if (st == LMB_OK)
+        st = describe_pairs(s, term, &b);
     if (st != LMB_OK) {
         lmb_graph_fail(s->g, st);
         return LMB_NONE;
     }
-    describe_pairs(s, term, &b);
     lmb_graph_push(s->g, term->method->name);
     const lmb_value value = term->method->build(term->state, &b);
     lmb_graph_pop(s->g);

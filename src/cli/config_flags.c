@@ -49,8 +49,8 @@ static const cli_flag flags[] = {
 /* Short spellings of training options. */
 static const char *short_names(const char *row)
 {
-    static const char *const table[][2] = {{"loader_threads", "j"},
-        {"batch", "b"}, {"weight_decay", "wd"}, {NULL, NULL}};
+    static const char *const table[][2] = {
+        {"loader_threads", "j"}, {"batch", "b"}, {NULL, NULL}};
     for (int i = 0; table[i][0] != NULL; i++)
         if (strcmp(table[i][0], row) == 0)
             return table[i][1];

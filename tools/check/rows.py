@@ -24,8 +24,8 @@ TABLES = [
      "object": "lmb_op"},
     {"def": "src/data/datasets.def", "file": 0, "docs": "docs/data.md",
      "object": "lmb_dataset", "tests": {"cifar10": "cifar", "cifar100": "cifar"}},
-    {"def": "src/cli/commands.def", "file": 0, "docs": None,
-     "object": "lmb_command", "prefix": "cmd_", "tests": None},
+    {"def": "src/cli/commands.def", "file": 0, "docs": "docs/man/limbeck.1",
+     "object": "cmd", "prefix": "cmd_", "tests": None},
 ]
 
 
@@ -35,8 +35,9 @@ def rows_of(text):
 
 
 def documented(text, name):
-    """Does a table of the text have a row for the name?"""
-    return re.search(r"^\|\s*`?" + re.escape(name) + r"\b", text, re.M)
+    """Does a table of the text, or a list of the man page, have the name?"""
+    row = r"^(\|\s*`?|\.It Cm )" + re.escape(name) + r"\b"
+    return re.search(row, text, re.M)
 
 
 def table_faults(top, table, count):

@@ -3,30 +3,33 @@
  * The build gives one set of tables per level (LMB_CPU_X86: four levels, else
  * only the baseline); see kernel.h. */
 #include "backend/cpu/cpu.h"
+#include "backend/cpu/cpu_optim.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TABLE_(file, level) lmb__##file##_##level
-#define TABLE(file, level) TABLE_(file, level)
-
-#define LMB_TABLE(file) extern const lmb_kernel TABLE(file, LMB_LEVEL)[];
-#undef LMB_LEVEL
-#define LMB_LEVEL base
-#include "backend/cpu/tables.def"
+/* The files k_*.c that hold kernel rows, and the levels of this build. */
+#define FILES(X, level) \
+    X(k_elementwise, level) \
+    X(k_batch_norm, level) \
+    X(k_pool, level) \
+    X(k_reduce, level) \
+    X(k_softmax, level) \
+    X(k_shape, level) \
+    X(k_resize, level) \
+    X(k_index, level)
 #if defined(LMB_CPU_X86)
-#undef LMB_LEVEL
-#define LMB_LEVEL v3
-#include "backend/cpu/tables.def"
-#undef LMB_LEVEL
-#define LMB_LEVEL v4
-#include "backend/cpu/tables.def"
-#undef LMB_LEVEL
-#define LMB_LEVEL v4bf16
-#include "backend/cpu/tables.def"
+#define LEVELS(X) X(base) X(v3) X(v4) X(v4bf16)
+#else
+#define LEVELS(X) X(base)
 #endif
-#undef LMB_TABLE
+
+#define DECLARE(file, level) extern const lmb_kernel lmb__##file##_##level[];
+#define DECLARE_LEVEL(level) \
+    FILES(DECLARE, level) \
+    extern const lmb_optim_kernels lmb__k_optim_##level;
+LEVELS(DECLARE_LEVEL)
 
 static bool runs_base(void)
 {
@@ -52,49 +55,20 @@ static bool runs_v4bf16(void)
 }
 #endif
 
-#define LMB_TABLE(file) +1
-enum {
-    N_TABLES = 0
-#include "backend/cpu/tables.def"
-};
-#undef LMB_TABLE
+#define COUNT(file, level) +1
+enum { N_TABLES = 0 FILES(COUNT, base) };
 
 typedef struct cpu_level {
     const char *name;
     bool (*runs)(void);
+    const lmb_optim_kernels *optim;
     const lmb_kernel *tables[N_TABLES];
 } cpu_level;
 
-#define LMB_TABLE(file) TABLE(file, LMB_LEVEL),
-static const cpu_level levels[] = {
-#undef LMB_LEVEL
-#define LMB_LEVEL base
-    {"base", runs_base,
-        {
-#include "backend/cpu/tables.def"
-        }},
-#if defined(LMB_CPU_X86)
-#undef LMB_LEVEL
-#define LMB_LEVEL v3
-    {"v3", runs_v3,
-        {
-#include "backend/cpu/tables.def"
-        }},
-#undef LMB_LEVEL
-#define LMB_LEVEL v4
-    {"v4", runs_v4,
-        {
-#include "backend/cpu/tables.def"
-        }},
-#undef LMB_LEVEL
-#define LMB_LEVEL v4bf16
-    {"v4bf16", runs_v4bf16,
-        {
-#include "backend/cpu/tables.def"
-        }},
-#endif
-};
-#undef LMB_TABLE
+#define TABLE(file, level) lmb__##file##_##level,
+#define LEVEL_ROW(level) \
+    {#level, runs_##level, &lmb__k_optim_##level, {FILES(TABLE, level)}},
+static const cpu_level levels[] = {LEVELS(LEVEL_ROW)};
 
 int lmb_cpu_level_count(void)
 {
@@ -178,4 +152,9 @@ const lmb_kernel *lmb_cpu_kernel_find(const lmb_op *op)
             if (k->op == op)
                 return k;
     return NULL;
+}
+
+const lmb_optim_kernels *lmb_cpu_optim(void)
+{
+    return level_now()->optim;
 }

@@ -14,34 +14,59 @@ typedef struct span {
     int64_t step[3];
     void *out;
     float a, b;
+    bool dense; /* all steps are 1 */
 } span;
 typedef void span_fn(const span *s, int64_t lo, int64_t hi);
 
-K_INLINE vf operand(const span *s, int j, int64_t i, int64_t m, bool half)
+K_INLINE vf operand(const span *s, int j, int64_t i, int64_t m)
 {
     if (s->step[j] == 0)
-        return v_set(k_load(s->in[j], 0, half));
-    return v_load_n(s->in[j], i, m, half);
+        return v_set(*(const float *)s->in[j]);
+    return v_load_n(s->in[j], i, m, false);
 }
 
 /* The functions name_f32 and name_bf16 that apply an expression of the
- * operands x, y, z (n_in of them) to a run. */
-#define K_MAP_TYPED(name, n_in, is_half, expr) \
-    static void name(const span *s, int64_t lo, int64_t hi) \
+ * operands x, y, z (n_in of them) to a run. Copies of the span: stores cannot
+ * change them. Only f32 operands are broadcast. */
+#define K_MAP(name, n_in, expr) \
+    K_INLINE vf name##_of(const span *s, vf x, vf y, vf z) \
+    { \
+        (void)s; \
+        (void)y; \
+        (void)z; \
+        return (expr); \
+    } \
+    K_INLINE void name##_dense( \
+        const span *s, int64_t lo, int64_t hi, bool half) \
     { \
         for (int64_t i = lo; i < hi; i += VL) { \
             const int64_t m = k_min(VL, hi - i); \
-            const vf x = operand(s, 0, i, m, is_half); \
-            const vf y = n_in > 1 ? operand(s, 1, i, m, is_half) : x; \
-            const vf z = n_in > 2 ? operand(s, 2, i, m, is_half) : x; \
-            (void)y; \
-            (void)z; \
-            v_store_n(s->out, i, m, is_half, (expr)); \
+            const vf x = v_load_n(s->in[0], i, m, half); \
+            const vf y = n_in > 1 ? v_load_n(s->in[1], i, m, half) : x; \
+            const vf z = n_in > 2 ? v_load_n(s->in[2], i, m, half) : x; \
+            v_store_n(s->out, i, m, half, name##_of(s, x, y, z)); \
+        } \
+    } \
+    static void name##_bf16(const span *shared, int64_t lo, int64_t hi) \
+    { \
+        const span s = *shared; \
+        name##_dense(&s, lo, hi, true); \
+    } \
+    static void name##_f32(const span *shared, int64_t lo, int64_t hi) \
+    { \
+        const span s = *shared; \
+        if (s.dense) { \
+            name##_dense(&s, lo, hi, false); \
+            return; \
+        } \
+        for (int64_t i = lo; i < hi; i += VL) { \
+            const int64_t m = k_min(VL, hi - i); \
+            const vf x = operand(&s, 0, i, m); \
+            const vf y = n_in > 1 ? operand(&s, 1, i, m) : x; \
+            const vf z = n_in > 2 ? operand(&s, 2, i, m) : x; \
+            v_store_n(s.out, i, m, false, name##_of(&s, x, y, z)); \
         } \
     }
-#define K_MAP(name, n_in, expr) \
-    K_MAP_TYPED(name##_f32, n_in, false, expr) \
-    K_MAP_TYPED(name##_bf16, n_in, true, expr)
 
 #define V_ONE_IF(mask) v_pick((mask), v_set(1.0f), (vf){0})
 
@@ -60,7 +85,7 @@ K_MAP(hyperbolic, 1, v_tanh(x))
 K_MAP(softplus, 1, v_softplus(x))
 K_MAP(relu6, 1, v_pick(x > v_set(6.0f), v_set(6.0f), v_relu(x)))
 K_MAP(relu, 1, v_relu(x))
-K_MAP(relu_bwd, 2, v_pick(y > (vf){0}, x, (vf){0}))
+K_MAP(relu_bwd, 2, v_keep(x, v_positive(y)))
 K_MAP(affine, 1, v_fma(x, v_set(s->a), v_set(s->b)))
 K_MAP(select, 3, v_pick(x != (vf){0}, y, z))
 K_MAP(add, 2, x + y)
@@ -192,6 +217,7 @@ static void walk_span(
     for (int j = 0; j < 3; j++) {
         r.in[j] = s->in[j] != NULL ? (const float *)s->in[j] + off[j] : NULL;
         r.step[j] = w->stride[last][j];
+        r.dense = r.dense && (s->in[j] == NULL || r.step[j] == 1);
     }
     r.out = (float *)s->out + run * w->dim[last];
     fn(&r, at, k_min(w->dim[last], at + CHUNK));
@@ -218,7 +244,7 @@ static void broadcast_run(const map *f, const lmb_call *c, const span *s)
 
 static void map_run(const map *f, const lmb_call *c, float a, float b)
 {
-    span s = {{NULL, NULL, NULL}, {1, 1, 1}, c->out[0].data, a, b};
+    span s = {{NULL, NULL, NULL}, {1, 1, 1}, c->out[0].data, a, b, true};
     bool same = true;
     for (int j = 0; j < c->n_in; j++) {
         s.in[j] = c->in[j].data;

@@ -216,9 +216,10 @@ static void run_adaptive_bwd(const lmb_call *c)
 /* --- max, backward
  * ---------------------------------------------------------------- */
 
-/* Adds dy of one window to the first position that equals y, lane by lane. */
+/* Gives dy of one window to the first position that equals y, lane by lane:
+ * added to what is there, or, if windows do not overlap, written. */
 K_INLINE void window_route(const pool *p, const window *v, const void *x,
-    void *dx, int64_t base, int64_t m, vf y, vf dy, bool half)
+    void *dx, int64_t base, int64_t m, vf y, vf dy, bool half, bool apart)
 {
     vi open = (y == y) | (y != y);
     for (int64_t h = v->h0; h < v->h1; h++)
@@ -226,19 +227,22 @@ K_INLINE void window_route(const pool *p, const window *v, const void *x,
             const int64_t at = base + (h * p->w.in + w) * p->block;
             const vf e = v_load_n(x, at, m, half);
             const vi hit = open & ((e == y) | ((e != e) & (y != y)));
-            const vf old = v_load_n(dx, at, m, half);
-            v_store_n(dx, at, m, half, v_pick(hit, old + dy, old));
+            const vf old = apart ? (vf){0} : v_load_n(dx, at, m, half);
+            const vf add = v_pick(hit, dy, (vf){0});
+            v_store_n(dx, at, m, half, apart ? add : old + add);
             open &= ~hit;
         }
 }
 K_INLINE void plane_max_bwd(
-    const pool *p, const lmb_call *c, int64_t plane, bool half)
+    const pool *shared, const lmb_call *c, int64_t plane, bool half, bool apart)
 {
+    const pool own = *shared, *p = &own; /* stores cannot change a copy */
     const void *dy = c->in[0].data, *x = c->in[1].data, *y = c->in[2].data;
     void *dx = c->out[0].data;
     const int64_t size = p->h.in * p->w.in * p->block;
     const int64_t in = plane * size, bytes = half ? 2 : 4;
-    memset((char *)dx + in * bytes, 0, (size_t)(size * bytes));
+    if (!apart)
+        memset((char *)dx + in * bytes, 0, (size_t)(size * bytes));
     for (int64_t oh = 0; oh < p->h.out; oh++)
         for (int64_t ow = 0; ow < p->w.out; ow++) {
             const window v = window_at(p, oh, ow);
@@ -248,20 +252,30 @@ K_INLINE void plane_max_bwd(
                 const int64_t m = k_min(VL, p->block - j);
                 window_route(p, &v, x, dx, in + j, m,
                     v_load_n(y, out + j, m, half),
-                    v_load_n(dy, out + j, m, half), half);
+                    v_load_n(dy, out + j, m, half), half, apart);
             }
         }
+}
+/* Windows tile the axis: each input lies in one. */
+static bool tiles(const axis *a)
+{
+    return a->kernel == a->stride && a->pad == 0 && a->out * a->stride == a->in;
 }
 static void run_max_bwd(const lmb_call *c)
 {
     const lmb_pool_bwd_attr *a = c->attr;
     const pool p = pool_windows(&c->out[0], &c->in[0], &a->pool);
+    const bool apart = tiles(&p.h) && tiles(&p.w);
     K_PARALLEL_FOR(pool_elements(&p))
     for (int64_t k = 0; k < p.planes; k++) {
-        if (p.half)
-            plane_max_bwd(&p, c, k, true);
+        if (p.half && apart)
+            plane_max_bwd(&p, c, k, true, true);
+        else if (p.half)
+            plane_max_bwd(&p, c, k, true, false);
+        else if (apart)
+            plane_max_bwd(&p, c, k, false, true);
         else
-            plane_max_bwd(&p, c, k, false);
+            plane_max_bwd(&p, c, k, false, false);
     }
 }
 

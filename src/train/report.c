@@ -49,6 +49,7 @@ static void add_run_row(lmb_str *out, const lmb_report_run *r)
     add_text_cell(out, r->name);
     add_text_cell(out, r->student);
     add_text_cell(out, r->teacher);
+    add_cell(out, r->teacher_top1, "2");
     add_text_cell(out, r->methods);
     add_text_cell(out, r->seed);
     add_cell(out, r->last_top1, "2");
@@ -124,7 +125,8 @@ static void add_tables(lmb_str *out, int n, const lmb_report_run *runs)
     bool on_test = false;
     lmb_str_add(out,
         "<h2>Results</h2><table><tr><th>run</th><th class=\"l\">student</th>"
-        "<th class=\"l\">teacher</th><th class=\"l\">methods</th>"
+        "<th class=\"l\">teacher</th><th>its top-1</th>"
+        "<th class=\"l\">methods</th>"
         "<th class=\"l\">seed</th><th>last top-1</th><th>last top-5</th>"
         "<th>best top-1</th><th>epoch</th><th>images/s</th></tr>\n");
     for (int i = 0; i < n; i++) {

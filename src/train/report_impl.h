@@ -26,7 +26,8 @@ typedef struct lmb_report_run {
     char student[64], teacher[64], methods[128], seed[32];
     lmb_curve loss[LMB_REPORT_SERIES], top1;
     int n_loss;
-    double last_top1, last_top5, best_top1, best_epoch, images_per_second;
+    double teacher_top1, last_top1, last_top5, best_top1, best_epoch,
+        images_per_second;
     bool chosen_on_test;
     lmb_class_score *classes;
     size_t n_classes;

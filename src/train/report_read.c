@@ -241,6 +241,7 @@ static lmb_status read_classes(lmb_report_run *run)
                      run->dir, error.line, error.text),
             st, done);
     const json_t *list = json_object_get(root, "classes");
+    run->teacher_top1 = real(root, "teacher_top1");
     LMB_GOTO(LMB_NEW(run->classes, json_array_size(list)), st, done);
     for (size_t i = 0; i < json_array_size(list); i++)
         LMB_GOTO(read_class(run, json_array_get(list, i)), st, done);
@@ -269,6 +270,7 @@ lmb_status lmb__report_read(const char *dir, lmb_report_run *out)
     *out = (lmb_report_run){
         .dir = dir,
         .name = slash != NULL && slash[1] != '\0' ? slash + 1 : dir,
+        .teacher_top1 = NAN,
         .last_top1 = NAN,
         .last_top5 = NAN,
         .best_top1 = NAN,

@@ -11,7 +11,8 @@ enum {
     LEFT = 56,
     RIGHT = 12,
     TOP = 26,
-    BOTTOM = 36
+    BOTTOM = 36,
+    MOST_TICKS = 40
 };
 
 static const char *const colors[] = {"#1f5fa8", "#d2601a", "#2f8f4e", "#9b3a9b",
@@ -88,23 +89,37 @@ static frame make_frame(int n, const lmb_curve *const *curves)
     return f;
 }
 
-static void add_axes(lmb_str *out, const frame *f, const char *y_label)
+/* Numbers and lines of the y axis; the ticks are counted, since a step may
+ * vanish beside numbers of 1e18. */
+static void add_y_axis(lmb_str *out, const frame *f, double step)
 {
-    const double ys = nice_step(f->y1 - f->y0, 5);
-    double xs = nice_step(f->x1 - f->x0, 8);
-    xs = xs < 1 ? 1 : xs;
-    for (double y = f->y0; y <= f->y1 + ys / 2; y += ys)
+    for (int i = 0; i < MOST_TICKS; i++) {
+        const double y = f->y0 + i * step;
+        if (!(y <= f->y1 + step / 2))
+            break;
         lmb_str_printf(out,
             "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" "
             "y2=\"%.1f\"/><text class=\"tick\" x=\"%d\" y=\"%.1f\" "
             "text-anchor=\"end\">%.4g</text>\n",
             LEFT, WIDTH - RIGHT, py(f, y), py(f, y), LEFT - 6, py(f, y) + 4,
-            fabs(y) < ys * 1e-6 ? 0 : y);
-    for (double x = ceil(f->x0 / xs) * xs; x <= f->x1 + xs * 1e-6; x += xs)
+            fabs(y) < step * 1e-6 ? 0 : y);
+    }
+}
+
+static void add_axes(lmb_str *out, const frame *f, const char *y_label)
+{
+    const double step = fmax(nice_step(f->x1 - f->x0, 8), 1);
+    const double first = ceil(f->x0 / step) * step;
+    add_y_axis(out, f, nice_step(f->y1 - f->y0, 5));
+    for (int i = 0; i < MOST_TICKS; i++) {
+        const double x = first + i * step;
+        if (!(x <= f->x1 + step * 1e-6))
+            break;
         lmb_str_printf(out,
             "<text class=\"tick\" x=\"%.1f\" y=\"%d\" "
             "text-anchor=\"middle\">%.4g</text>\n",
             px(f, x), HEIGHT - BOTTOM + 16, x);
+    }
     lmb_str_printf(out,
         "<text class=\"tick\" x=\"%d\" y=\"%d\" text-anchor=\"end\">epoch"
         "</text><text class=\"tick\" x=\"4\" y=\"%d\">",
@@ -219,33 +234,35 @@ static void add_gap_table(
     lmb_str_add(out, "</table>\n");
 }
 
-void lmb__svg_gaps(lmb_str *out, const lmb_report_run *run)
+/* A frame that holds 0 and every gap, with whole ticks. */
+static frame gap_frame(const lmb_report_run *run, double *step)
 {
-    if (run->n_classes == 0)
-        return;
-    const bool gaps = run->classes[0].teacher >= 0;
-    qsort(run->classes, run->n_classes, sizeof *run->classes, by_gap);
     frame f = {0, 1, 0, 0};
     for (size_t i = 0; i < run->n_classes; i++) {
         f.y0 = fmin(f.y0, gap_of(&run->classes[i]));
         f.y1 = fmax(f.y1, gap_of(&run->classes[i]));
     }
-    const double step = nice_step(fmax(f.y1 - f.y0, 1), 5);
-    f.y0 = floor(f.y0 / step) * step;
-    f.y1 = fmax(ceil(f.y1 / step) * step, f.y0 + step);
+    *step = nice_step(fmax(f.y1 - f.y0, 1), 5);
+    f.y0 = floor(f.y0 / *step) * *step;
+    f.y1 = fmax(ceil(f.y1 / *step) * *step, f.y0 + *step);
+    return f;
+}
+
+void lmb__svg_gaps(lmb_str *out, const lmb_report_run *run)
+{
+    double step = 1;
+    if (run->n_classes == 0)
+        return;
+    const bool gaps = run->classes[0].teacher >= 0;
+    const double width =
+        (double)(WIDTH - LEFT - RIGHT) / (double)run->n_classes;
+    const frame f = gap_frame(run, &step);
+    qsort(run->classes, run->n_classes, sizeof *run->classes, by_gap);
     lmb_str_printf(out,
         "<figure><h3>%s</h3>\n<svg viewBox=\"0 0 %d %d\" role=\"img\">\n",
         gaps ? "student minus teacher, by class" : "right, by class", WIDTH,
         HEIGHT);
-    const double width =
-        (double)(WIDTH - LEFT - RIGHT) / (double)run->n_classes;
-    for (double y = f.y0; y <= f.y1 + step / 2; y += step)
-        lmb_str_printf(out,
-            "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" "
-            "y2=\"%.1f\"/><text class=\"tick\" x=\"%d\" y=\"%.1f\" "
-            "text-anchor=\"end\">%.4g</text>\n",
-            LEFT, WIDTH - RIGHT, py(&f, y), py(&f, y), LEFT - 6, py(&f, y) + 4,
-            fabs(y) < step * 1e-6 ? 0 : y);
+    add_y_axis(out, &f, step);
     lmb_str_printf(out, "<text class=\"tick\" x=\"4\" y=\"%d\">%s</text>\n",
         TOP - 10, gaps ? "percentage points" : "percent");
     for (size_t i = 0; i < run->n_classes; i++)

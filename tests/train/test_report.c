@@ -173,12 +173,51 @@ static void what_is_no_run_is_an_error(void **state)
     assert_false(lmb_path_exists(at("no.html")));
 }
 
+static void absurd_numbers_end(void **state)
+{
+    (void)state;
+    make_run("odd", 1, 40);
+    write_text("odd/metrics.jsonl",
+        "{\"epoch\": 1e18, \"split\": \"test\", \"top1\": 1e300}\n"
+        "{\"epoch\": 1000000000000000128, \"split\": \"test\", "
+        "\"top1\": -1e300}\n"
+        "{\"epoch\": 1e18, \"split\": \"train\", \"loss\": 1e18}\n"
+        "{\"epoch\": 2e18, \"split\": \"train\", "
+        "\"loss\": 1000000000000000128}\n");
+    const char *const dirs[] = {at("odd")};
+    CHECK_OK(lmb_report_write(at("odd.html"), 1, dirs));
+}
+
+static void failed_allocations_leave_nothing(void **state)
+{
+    (void)state;
+    const char *const dirs[] = {at("one"), at("two")};
+    const char *page = at("sweep.html");
+    const int64_t before = lmb_alloc_live();
+    for (int64_t n = 0; n < 5000; n++) {
+        lmb_alloc_fail_at(n);
+        const lmb_status st = lmb_report_write(page, 2, dirs);
+        const bool failed = lmb_alloc_failed();
+        lmb_alloc_fail_at(-1);
+        assert_true(lmb_alloc_live() == before);
+        if (!failed) {
+            CHECK_OK(st);
+            return;
+        }
+        CHECK_ERR(st, LMB_ENOMEM, "");
+        assert_false(lmb_path_exists(page));
+    }
+    fail_msg("never got through");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logs_are_cut_back_to_a_mark),
         cmocka_unit_test(the_page_has_runs_seeds_and_gaps),
-        cmocka_unit_test(what_is_no_run_is_an_error)};
+        cmocka_unit_test(what_is_no_run_is_an_error),
+        cmocka_unit_test(absurd_numbers_end),
+        cmocka_unit_test(failed_allocations_leave_nothing)};
     const int failed = cmocka_run_group_tests(tests, enter, leave);
     return failed + lmb_test_leaks();
 }

@@ -1,6 +1,8 @@
 /* optim.c: SGD and AdamW over flat arrays. */
 #include "optim/optim.h"
 
+#include "backend/cpu/cpu_optim.h"
+
 #include <math.h>
 
 struct lmb_optim {
@@ -40,67 +42,67 @@ void lmb_optim_free(lmb_optim *o)
     lmb_free(o);
 }
 
-/* The scalars of one step, in the type of the store. */
-#define SGD_BODY(real) \
-    const real lr = (real)rate; \
-    const real scale = (real)grad_scale; \
-    const real wd = (real)o->opts.weight_decay; \
-    const real mu = o->steps == 0 ? 0 : (real)o->opts.momentum; \
-    const real ahead = o->opts.nesterov ? (real)o->opts.momentum : 0; \
-    const real self = o->opts.nesterov ? 1 : 0; \
-    for (int64_t i = 0; i < n; i++) { \
-        const real d = g[i] * scale + wd * w[i]; \
-        v[i] = mu * v[i] + d; \
-        w[i] -= lr * (self != 0 ? d + ahead * v[i] : v[i]); \
-    }
-
-static void sgd_f32(const lmb_optim *o, int64_t n, double rate,
-    double grad_scale, float *restrict w, const float *restrict g,
-    float *restrict v)
+/* f64 stores are the exact reference: plain loops. f32 ones run on the
+ * kernels of the CPU's level (cpu_optim.h). */
+static void sgd_f64(
+    const lmb_sgd_step *s, int64_t n, double *w, const double *g, double *v)
 {
-    SGD_BODY(float)
-}
-
-static void sgd_f64(const lmb_optim *o, int64_t n, double rate,
-    double grad_scale, double *restrict w, const double *restrict g,
-    double *restrict v)
-{
-    SGD_BODY(double)
-}
-
-/* AdamW is computed in double in both stores: it is no bottleneck. */
-static void adamw(
-    const lmb_optim *o, int64_t n, double lr, double grad_scale, bool f64)
-{
-    const lmb_optim_opts *a = &o->opts;
-    const double t = (double)(o->steps + 1);
-    const double c1 = 1 - pow(a->beta1, t);
-    const double c2 = 1 - pow(a->beta2, t);
-    void *data = lmb_params_data(o->store);
-    const void *grads = lmb_params_grads(o->store);
     for (int64_t i = 0; i < n; i++) {
-        const double g = grad_scale *
-            (f64 ? ((const double *)grads)[i]
-                 : (double)((const float *)grads)[i]);
-        double w = f64 ? ((double *)data)[i] : (double)((float *)data)[i];
-        double m =
-            f64 ? ((double *)o->slot[0])[i] : (double)((float *)o->slot[0])[i];
-        double v =
-            f64 ? ((double *)o->slot[1])[i] : (double)((float *)o->slot[1])[i];
-        m = a->beta1 * m + (1 - a->beta1) * g;
-        v = a->beta2 * v + (1 - a->beta2) * g * g;
-        w -= lr * a->weight_decay * w;
-        w -= lr * (m / c1) / (sqrt(v / c2) + a->eps);
-        if (f64) {
-            ((double *)data)[i] = w;
-            ((double *)o->slot[0])[i] = m;
-            ((double *)o->slot[1])[i] = v;
-        } else {
-            ((float *)data)[i] = (float)w;
-            ((float *)o->slot[0])[i] = (float)m;
-            ((float *)o->slot[1])[i] = (float)v;
-        }
+        const double d = g[i] * s->scale + s->decay * w[i];
+        v[i] = s->first ? d : s->momentum * v[i] + d;
+        w[i] -= s->lr * (s->nesterov ? d + s->momentum * v[i] : v[i]);
     }
+}
+
+static void adamw_f64(const lmb_adamw_step *s, int64_t n, double *w,
+    const double *g, double *m, double *v)
+{
+    const double c1 = 1 - pow(s->beta1, (double)s->t);
+    const double c2 = 1 - pow(s->beta2, (double)s->t);
+    for (int64_t i = 0; i < n; i++) {
+        const double gi = g[i] * s->scale;
+        m[i] = s->beta1 * m[i] + (1 - s->beta1) * gi;
+        v[i] = s->beta2 * v[i] + (1 - s->beta2) * gi * gi;
+        w[i] -= s->lr * s->decay * w[i];
+        w[i] -= s->lr * (m[i] / c1) / (sqrt(v[i] / c2) + s->eps);
+    }
+}
+
+static void sgd(lmb_optim *o, int64_t n, double lr, double scale, bool f64)
+{
+    const lmb_sgd_step s = {
+        .lr = lr,
+        .scale = scale,
+        .decay = o->opts.weight_decay,
+        .momentum = o->opts.momentum,
+        .nesterov = o->opts.nesterov,
+        .first = o->steps == 0,
+    };
+    void *w = lmb_params_data(o->store);
+    const void *g = lmb_params_grads(o->store);
+    if (f64)
+        sgd_f64(&s, n, w, g, o->slot[0]);
+    else
+        lmb_cpu_optim()->sgd(&s, n, w, g, o->slot[0]);
+}
+
+static void adamw(lmb_optim *o, int64_t n, double lr, double scale, bool f64)
+{
+    const lmb_adamw_step s = {
+        .lr = lr,
+        .scale = scale,
+        .decay = o->opts.weight_decay,
+        .beta1 = o->opts.beta1,
+        .beta2 = o->opts.beta2,
+        .eps = o->opts.eps,
+        .t = o->steps + 1,
+    };
+    void *w = lmb_params_data(o->store);
+    const void *g = lmb_params_grads(o->store);
+    if (f64)
+        adamw_f64(&s, n, w, g, o->slot[0], o->slot[1]);
+    else
+        lmb_cpu_optim()->adamw(&s, n, w, g, o->slot[0], o->slot[1]);
 }
 
 void lmb_optim_step(lmb_optim *o, double lr, double grad_scale)
@@ -109,12 +111,8 @@ void lmb_optim_step(lmb_optim *o, double lr, double grad_scale)
     const bool f64 = lmb_params_dtype(o->store) == LMB_F64;
     if (o->opts.kind == LMB_OPTIM_ADAMW)
         adamw(o, n, lr, grad_scale, f64);
-    else if (f64)
-        sgd_f64(o, n, lr, grad_scale, lmb_params_data(o->store),
-            lmb_params_grads(o->store), o->slot[0]);
     else
-        sgd_f32(o, n, lr, grad_scale, lmb_params_data(o->store),
-            lmb_params_grads(o->store), o->slot[0]);
+        sgd(o, n, lr, grad_scale, f64);
     o->steps++;
     lmb_params_touch(o->store);
 }
@@ -123,13 +121,11 @@ double lmb_optim_grad_square(lmb_params *store)
 {
     const int64_t n = lmb_params_data_size(store);
     const void *grads = lmb_params_grads(store);
-    const bool f64 = lmb_params_dtype(store) == LMB_F64;
+    if (lmb_params_dtype(store) == LMB_F32)
+        return lmb_cpu_optim()->sum_squares(n, grads);
     double sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const double g = f64 ? ((const double *)grads)[i]
-                             : (double)((const float *)grads)[i];
-        sum += g * g;
-    }
+    for (int64_t i = 0; i < n; i++)
+        sum += ((const double *)grads)[i] * ((const double *)grads)[i];
     return sum;
 }
 

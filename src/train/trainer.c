@@ -1,6 +1,7 @@
 /* trainer.c: the loop of a run. */
 #include "train/trainer.h"
 
+#include "backend/cpu/cpu_optim.h"
 #include "base/log.h"
 #include "train/run_impl.h"
 
@@ -97,14 +98,11 @@ static void move_average(lmb_run *run)
     lmb_run_state *s = &run->state;
     if (s->ema == NULL)
         return;
-    const float d = (float)run->config->train.ema;
-    float *ema = s->ema;
-    const float *data = lmb_params_data(s->stores[0]);
-    const int64_t n = lmb_params_data_size(s->stores[0]);
-    for (int64_t i = 0; i < n; i++)
-        ema[i] = d * ema[i] + (1 - d) * data[i];
+    lmb_cpu_optim()->average(run->config->train.ema,
+        lmb_params_data_size(s->stores[0]), lmb_params_data(s->stores[0]),
+        s->ema);
     memcpy(s->ema_buffers, lmb_params_buffers(s->stores[0]),
-        (size_t)lmb_params_buffers_size(s->stores[0]) * sizeof *ema);
+        (size_t)lmb_params_buffers_size(s->stores[0]) * sizeof(float));
 }
 
 static lmb_status update(lmb_run *run, lmb_train_step *step)

@@ -108,6 +108,8 @@ lmb_status cli_with_config(const cli *c, cli_body *body) LMB_MUST_CHECK;
 void cli_help_overview(FILE *out);
 lmb_status cli_help_command(
     const cli *c, const cli_command *command, FILE *out) LMB_MUST_CHECK;
+/* All verbs and their flags as JSON. */
+lmb_status cli_help_json(const cli *c) LMB_MUST_CHECK;
 /* The command line as one text, for manifests. */
 void cli_command_line(const cli *c, lmb_str *out);
 

@@ -106,6 +106,20 @@ static lmb_status check_model(
     return lmb_weights_to_params(w, path, net->params);
 }
 
+static lmb_status print(const cli *c, const char *path, const lmb_weights *w)
+{
+    lmb_str out = {0};
+    cli_note(c, "%s: %zu tensors, %lld elements", path, w->count,
+        (long long)lmb_weights_elements(w));
+    if (!c->json)
+        return LMB_OK;
+    lmb_str_add(&out, "{\"file\": ");
+    lmb_str_json(&out, path);
+    lmb_str_printf(&out, ", \"tensors\": %zu, \"elements\": %lld}\n", w->count,
+        (long long)lmb_weights_elements(w));
+    return cli_put_str(&out);
+}
+
 static lmb_status convert(const cli *c, const lmb_run_config *config)
 {
     lmb_weights *w = NULL;
@@ -120,8 +134,7 @@ static lmb_status convert(const cli *c, const lmb_run_config *config)
         LMB_GOTO(check_model(m, c->words[0], w, &net), st, done);
     LMB_GOTO(set_about(c, m, &net, c->words[0], w), st, done);
     LMB_GOTO(lmb_weights_save(c->words[1], w), st, done);
-    cli_note(c, "%s: %zu tensors, %lld elements", c->words[1], w->count,
-        (long long)lmb_weights_elements(w));
+    LMB_GOTO(print(c, c->words[1], w), st, done);
 done:
     lmb_network_fini(&net);
     lmb_weights_free(w);

@@ -23,6 +23,17 @@ static bool on_progress(int64_t done, int64_t total, void *user)
     return *cli_signal() == 0;
 }
 
+static lmb_status print_json(const char *kind, const char *dir)
+{
+    lmb_str spec = {0}, out = {0};
+    lmb_str_printf(&spec, "%s:%s", kind, dir);
+    lmb_str_add(&out, "{\"data\": ");
+    lmb_str_json(&out, spec.text != NULL ? spec.text : "");
+    lmb_str_add(&out, "}\n");
+    lmb_str_fini(&spec);
+    return cli_put_str(&out);
+}
+
 static lmb_status run(cli *c)
 {
     LMB_TRY(cli_need_words(c, 1, "'get' is"));
@@ -37,10 +48,10 @@ static lmb_status run(cli *c)
     if (!c->quiet && cli_terminal())
         (void)fputs("\r\033[K", stderr);
     LMB_TRY(st);
-    cli_note(c, "%s: ready; use --data %s:%s", c->words[2],
-        strstr(c->words[1], "mnist") != NULL ? "idx" : c->words[1],
-        c->words[2]);
-    return LMB_OK;
+    const char *kind =
+        strstr(c->words[1], "mnist") != NULL ? "idx" : c->words[1];
+    cli_note(c, "%s: ready; use --data %s:%s", c->words[2], kind, c->words[2]);
+    return c->json ? print_json(kind, c->words[2]) : LMB_OK;
 }
 
 const cli_command cmd_data = {

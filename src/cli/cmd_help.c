@@ -54,6 +54,8 @@ static lmb_status config_help(void)
 
 static lmb_status run(cli *c)
 {
+    if (c->json)
+        return cli_help_json(c);
     if (c->n_words == 0) {
         cli_help_overview(stdout);
         return LMB_OK;
@@ -74,7 +76,7 @@ static lmb_status run(cli *c)
 
 const cli_command cmd_help = {
     .name = "help",
-    .usage = "[VERB | METHOD | config]",
+    .usage = "[VERB | METHOD | config] [--json]",
     .title = "explains verbs, methods, configuration files",
     .max_words = 2,
     .run = run,

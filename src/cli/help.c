@@ -97,6 +97,59 @@ lmb_status cli_help_command(const cli *c, const cli_command *command, FILE *out)
     return st;
 }
 
+/* --- for tools (completion, checks) ----------------------------------------
+ */
+
+static void flag_json(void *user, const cli_flag *flag)
+{
+    lmb_str *out = user;
+    /* A comma unless it is the first of its list. */
+    lmb_str_add(out, out->text[out->length - 1] == '[' ? "" : ", ");
+    lmb_str_add(out, "{\"name\": ");
+    lmb_str_json(out, flag->name);
+    lmb_str_add(out, ", \"value\": ");
+    if (flag->value != NULL)
+        lmb_str_json(out, flag->value);
+    else
+        lmb_str_add(out, "null");
+    lmb_str_add(out, ", \"aliases\": ");
+    lmb_str_json(out, flag->aliases != NULL ? flag->aliases : "");
+    lmb_str_add(out, ", \"help\": ");
+    lmb_str_json(out, flag->help);
+    lmb_str_add(out, "}");
+}
+
+static void command_json(
+    const cli *c, const cli_command *command, bool first, lmb_str *out)
+{
+    lmb_str_add(out, first ? "\n{\"name\": " : ",\n{\"name\": ");
+    lmb_str_json(out, command->name);
+    lmb_str_add(out, ", \"title\": ");
+    lmb_str_json(out, command->title);
+    lmb_str_add(out, ", \"usage\": ");
+    lmb_str_json(out, command->usage);
+    lmb_str_add(out, ", \"flags\": [");
+    for (const cli_flag *f = command->flags; f && f->name != NULL; f++)
+        flag_json(out, f);
+    cli_config_flags(c, command->config, flag_json, out);
+    for (const cli_flag *f = cli_common_flags(); f->name != NULL; f++)
+        flag_json(out, f);
+    lmb_str_add(out, "]}");
+}
+
+lmb_status cli_help_json(const cli *c)
+{
+    int count = 0;
+    lmb_str out = {0};
+    const cli_command *const *all = cli_commands(&count);
+    lmb_str_add(&out, "[");
+    LMB_TRY(lmb_str_status(&out));
+    for (int i = 0; i < count && !out.failed; i++)
+        command_json(c, all[i], i == 0, &out);
+    lmb_str_add(&out, "\n]\n");
+    return cli_put_str(&out);
+}
+
 void cli_command_line(const cli *c, lmb_str *out)
 {
     for (int i = 0; i < c->argc; i++) {

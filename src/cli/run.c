@@ -72,7 +72,8 @@ static lmb_status configure(
         LMB_TRY(cli_run_config(c, config, run));
     run->resume = resume;
     run->force = cli_has(c, "force");
-    return check_kind(run, distil);
+    /* Either verb goes on with any run. */
+    return check_kind(run, resume ? run->n_methods > 0 : distil);
 }
 
 /* --- the run ---------------------------------------------------------------

@@ -64,7 +64,7 @@ static lmb_status train_shape(
 }
 
 /* Inputs of batch_norm_bwd. */
-enum { B_DY, B_DY2, B_X, B_GAMMA, B_MEAN, B_VAR, B_Y };
+enum { B_DY, B_DY2, B_X, B_GAMMA, B_MEAN, B_VAR, B_Y, B_BETA };
 
 static lmb_status bwd_shape(
     const void *attr, int n_in, const lmb_type *in, lmb_type *out)
@@ -79,7 +79,11 @@ static lmb_status bwd_shape(
     LMB_TRY(lmb__need_shape("gamma", channels, n_in, in, B_GAMMA));
     LMB_TRY(lmb__need_shape("mean", channels, n_in, in, B_MEAN));
     LMB_TRY(lmb__need_shape("var", channels, n_in, in, B_VAR));
-    if (a->relu || lmb__type_has(n_in, in, B_Y))
+    /* ReLU's mask comes from y or, without a residual, from x and beta. */
+    const bool beta = !a->with_residual && lmb__type_has(n_in, in, B_BETA);
+    if (beta)
+        LMB_TRY(lmb__need_shape("beta", channels, n_in, in, B_BETA));
+    if ((a->relu && !beta) || lmb__type_has(n_in, in, B_Y))
         LMB_TRY(lmb__need_shape("y", x, n_in, in, B_Y));
     out[0] = lmb__real(x);
     out[1] = out[2] = lmb__real(channels);
@@ -149,11 +153,16 @@ static lmb_status train_reference(const lmb_ref *r)
 }
 
 /* d = dy + dy2 where the output was not cut by ReLU. */
-static double masked(const lmb_ref *r, int64_t i)
+static double masked(const lmb_ref *r, int64_t i, int64_t c, double xhat)
 {
     const lmb_batch_norm_bwd_attr *a = r->attr;
-    if (a->relu && !(r->in[B_Y][i] > 0))
-        return 0;
+    if (a->relu) {
+        const double y = lmb__ref_has(r, B_Y)
+            ? r->in[B_Y][i]
+            : r->in[B_GAMMA][c] * xhat + r->in[B_BETA][c];
+        if (!(y > 0))
+            return 0;
+    }
     return r->in[B_DY][i] + (lmb__ref_has(r, B_DY2) ? r->in[B_DY2][i] : 0);
 }
 
@@ -167,14 +176,16 @@ static void bwd_channel(const lmb_ref *r, const bn_view *v, int64_t c)
     for (int64_t n = 0; n < v->n; n++)
         for (int64_t j = 0; j < v->plane; j++) {
             const int64_t i = (n * v->c + c) * v->plane + j;
-            sum += masked(r, i);
-            dot += masked(r, i) * (x[i] - mean) * inverse;
+            const double xhat = (x[i] - mean) * inverse;
+            const double d = masked(r, i, c, xhat);
+            sum += d;
+            dot += d * xhat;
         }
     for (int64_t n = 0; n < v->n; n++)
         for (int64_t j = 0; j < v->plane; j++) {
             const int64_t i = (n * v->c + c) * v->plane + j;
             const double xhat = (x[i] - mean) * inverse;
-            const double d = masked(r, i);
+            const double d = masked(r, i, c, xhat);
             r->out[0][i] = r->in[B_GAMMA][c] * inverse *
                 (d - sum / count - xhat * dot / count);
             if (a->with_residual)
@@ -220,10 +231,19 @@ static void train_grad(lmb_graph *g, const lmb_grad *c)
         return;
     const lmb_batch_norm_bwd_attr b = {
         .eps = a->eps, .relu = a->relu, .with_residual = residual};
-    const lmb_value in[7] = {c->dy[0], LMB_NONE, c->in[0], c->in[1], c->out[1],
-        c->out[2], a->relu ? c->out[0] : LMB_NONE};
+    lmb_value in[8] = {
+        c->dy[0], LMB_NONE, c->in[0], c->in[1], c->out[1], c->out[2]};
+    int n_in = 6;
+    if (a->relu && lmb__grad_has(c, 3)) {
+        in[B_Y] = c->out[0];
+        n_in = 7;
+    } else if (a->relu) { /* spares reading y */
+        in[B_Y] = LMB_NONE;
+        in[B_BETA] = c->in[2];
+        n_in = 8;
+    }
     lmb_value d[4] = {LMB_NONE, LMB_NONE, LMB_NONE, LMB_NONE};
-    lmb_graph_apply(g, &lmb_op_batch_norm_bwd, &b, a->relu ? 7 : 6, in, d);
+    lmb_graph_apply(g, &lmb_op_batch_norm_bwd, &b, n_in, in, d);
     for (int i = 0; i < 3; i++)
         if (c->need[i])
             c->dx[i] = d[i];
@@ -245,7 +265,7 @@ const lmb_op lmb_op_batch_norm_train = {
 const lmb_op lmb_op_batch_norm_bwd = {
     .name = "batch_norm_bwd",
     .min_in = 1, /* dy2 may be absent; the shape rule asks for the others */
-    .max_in = 7,
+    .max_in = 8,
     .n_out = 4,
     .attr_size = sizeof(lmb_batch_norm_bwd_attr),
     .shape = bwd_shape,

@@ -151,9 +151,11 @@ typedef struct lmb_batch_norm_attr {
     double eps;
     bool relu;
 } lmb_batch_norm_attr;
-/* batch_norm_bwd(dy, dy2?, x, gamma, mean, var, y?) -> dx, dgamma, dbeta, dres
- *   dy2 is added to dy; y is present when relu is set (mask y > 0); dres (the
- *   masked sum dy + dy2) has x's shape when with_residual, else [0]. */
+/* batch_norm_bwd(dy, dy2?, x, gamma, mean, var, y?, beta?)
+ *     -> dx, dgamma, dbeta, dres
+ *   dy2 is added to dy; relu's mask is y > 0, or, where no residual was added
+ *   and y is absent, gamma xhat + beta > 0; dres (the masked sum dy + dy2) has
+ *   x's shape when with_residual, else [0]. */
 typedef struct lmb_batch_norm_bwd_attr {
     double eps;
     bool relu, with_residual;

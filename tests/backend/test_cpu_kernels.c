@@ -10,7 +10,7 @@
 #include <omp.h>
 #endif
 
-enum { GUARD = 64, MAX_SHAPES = 7 };
+enum { GUARD = 64, MAX_SHAPES = 8 };
 
 /* How an input is filled. */
 typedef enum fill {

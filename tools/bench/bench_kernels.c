@@ -97,10 +97,10 @@ static void ours(const setup *s, bool bwd, bool res)
         big(s, X), vec(s, 0), vec(s, 1), res ? big(s, RES) : none};
     lmb_buf f_out[] = {big(s, Y), vec(s, 2), vec(s, 3)};
     const lmb_buf b_in[] = {big(s, DY), none, big(s, X), vec(s, 0), vec(s, 2),
-        vec(s, 3), big(s, Y)};
+        vec(s, 3), res ? big(s, Y) : none, vec(s, 1)};
     lmb_buf b_out[] = {big(s, DX), vec(s, 4), vec(s, 5), big(s, RES)};
     const lmb_call fc = {&f, 4, 3, f_in, f_out, s->scratch};
-    const lmb_call bc = {&b, 7, 4, b_in, b_out, s->scratch};
+    const lmb_call bc = {&b, 8, 4, b_in, b_out, s->scratch};
     const lmb_kernel *k = lmb_cpu_kernel_find(
         bwd ? &lmb_op_batch_norm_bwd : &lmb_op_batch_norm_train);
     k->run(bwd ? &bc : &fc);

@@ -2,7 +2,7 @@
  *
  *   mean_c, var_c over (n, h, w);  y = gamma (x - mean) / sqrt(var + eps)
  *   + beta [+ residual] [relu]
- *   g = (dy [+ dy2]) [y > 0];  dbeta = sum g;  dgamma = sum g xhat
+ *   g = (dy [+ dy2]) [where y > 0];  dbeta = sum g;  dgamma = sum g xhat
  *   dx = gamma / sqrt(var + eps) (g - dbeta / M - xhat dgamma / M)
  * Ioffe and Szegedy 2015, arXiv:1502.03167.
  *
@@ -132,7 +132,44 @@ enum {
     RESIDUAL = 8, /* forward: add one; backward: give one (g itself) */
     BITS = 16, /* backward: pass 1 keeps the mask as bits for pass 2 */
     RELU = 32, /* forward */
+    SIGN = 64, /* backward: the mask is a (x - mean) + beta > 0 */
 };
+
+/* The constants of the channels in one vector. */
+typedef struct consts {
+    vf pivot, a, b, c, beta;
+} consts;
+
+K_INLINE consts consts_first(
+    const work *w, int64_t channel, int64_t m, int kind)
+{
+    consts k = {.pivot = v_load_n(w->pivot, channel, m, false)};
+    if ((kind & SIGN) != 0) {
+        k.a = v_load_n(w->a, channel, m, false);
+        k.beta = v_load_n(w->beta, channel, m, false);
+    }
+    return k;
+}
+K_INLINE consts consts_second(
+    const work *w, int64_t channel, int64_t m, int kind)
+{
+    consts k = consts_first(w, channel, m, kind);
+    k.a = v_load_n(w->a, channel, m, false);
+    k.b = v_load_n(w->b, channel, m, false);
+    k.c = v_load_n(w->c, channel, m, false);
+    return k;
+}
+/* The same channel in all lanes. */
+K_INLINE consts consts_repeat(const work *w, int64_t channel, int kind)
+{
+    consts k = {.pivot = v_set(w->pivot[channel])};
+    k.a = v_set(w->a[channel]);
+    k.b = v_set(w->b[channel]);
+    k.c = v_set(w->c[channel]);
+    if ((kind & SIGN) != 0)
+        k.beta = v_set(w->beta[channel]);
+    return k;
+}
 
 /* --- pass 1: sums --------------------------------------------------------- */
 
@@ -144,10 +181,13 @@ K_INLINE vf gradient(const work *w, int64_t at, int64_t m, int kind)
         g += v_load_n(w->dy2, at, m, half);
     return g;
 }
-/* With BITS: `at` is a multiple of VL and m is VL. */
-K_INLINE vf masked_gradient(const work *w, int64_t at, int64_t m, int kind)
+/* d = x - mean. With BITS `at` is a multiple of VL and m is VL. */
+K_INLINE vf masked_gradient(
+    const work *w, int64_t at, int64_t m, const consts *k, vf d, int kind)
 {
     const vf g = gradient(w, at, m, kind);
+    if ((kind & SIGN) != 0)
+        return v_keep(g, v_positive(v_fma(d, k->a, k->beta)));
     if ((kind & MASK) == 0)
         return g;
     const uint16_t keep = v_positive(v_load_n(w->y, at, m, (kind & HALF) != 0));
@@ -162,13 +202,14 @@ typedef struct pair {
     vf s, t;
 } pair;
 
-K_INLINE pair terms(const work *w, int64_t at, int64_t m, vf pivot, int kind)
+K_INLINE pair terms(
+    const work *w, int64_t at, int64_t m, const consts *k, int kind)
 {
     const bool half = (kind & HALF) != 0;
-    const vf d = v_load_n(w->x, at, m, half) - pivot;
+    const vf d = v_load_n(w->x, at, m, half) - k->pivot;
     if ((kind & BACKWARD) == 0)
         return (pair){d, d};
-    const vf g = masked_gradient(w, at, m, kind);
+    const vf g = masked_gradient(w, at, m, k, d, kind);
     if ((kind & RESIDUAL) != 0)
         v_store_n(w->res, at, m, half, g);
     return (pair){g, d};
@@ -188,9 +229,10 @@ K_INLINE void sum_columns(const work *shared, const unit *shared_u, int64_t j,
     const work own = *shared, *w = &own; /* stores cannot change copies */
     const unit own_u = *shared_u, *u = &own_u;
     const int64_t block = w->d.block, channel = u->b * block + j;
-    vf s[4] = {{0}, {0}, {0}, {0}}, q[4] = {{0}, {0}, {0}, {0}}, pivot[4];
+    vf s[4] = {{0}, {0}, {0}, {0}}, q[4] = {{0}, {0}, {0}, {0}};
+    consts con[4];
     for (int k = 0; k < W; k++)
-        pivot[k] = v_load_n(w->pivot, channel + k * VL, lanes(k, W, m), false);
+        con[k] = consts_first(w, channel + k * VL, lanes(k, W, m), kind);
     for (int64_t i = u->i0; i < u->i1; i++) {
         int64_t at = row_at(&w->d, i, u->b, u->r0) + j;
         int64_t r = u->r0;
@@ -198,14 +240,14 @@ K_INLINE void sum_columns(const work *shared, const unit *shared_u, int64_t j,
             for (int k = 0; k < W * U; k++) {
                 const int64_t here = at + k / W * block + k % W * VL;
                 const pair t =
-                    terms(w, here, lanes(k % W, W, m), pivot[k % W], kind);
+                    terms(w, here, lanes(k % W, W, m), &con[k % W], kind);
                 s[k] += t.s;
                 q[k] = v_fma(t.s, t.t, q[k]);
             }
         for (; r < u->r1; r++, at += block)
             for (int k = 0; k < W; k++) {
                 const pair t =
-                    terms(w, at + k * VL, lanes(k, W, m), pivot[k], kind);
+                    terms(w, at + k * VL, lanes(k, W, m), &con[k], kind);
                 s[k] += t.s;
                 q[k] = v_fma(t.s, t.t, q[k]);
             }
@@ -225,19 +267,19 @@ K_INLINE void sum_columns(const work *shared, const unit *shared_u, int64_t j,
 K_INLINE void sum_plane(const work *w, const unit *u, int kind)
 {
     const dims *d = &w->d;
-    const vf pivot = v_set(w->pivot[u->b]);
+    const consts con = consts_repeat(w, u->b, kind);
     vf s = {0}, q = {0};
     for (int64_t i = u->i0; i < u->i1; i++) {
         const int64_t at = row_at(d, i, u->b, 0);
         int64_t r = u->r0;
         for (; r + VL <= u->r1; r += VL) {
-            const pair t = terms(w, at + r, VL, pivot, kind);
+            const pair t = terms(w, at + r, VL, &con, kind);
             s += t.s;
             q = v_fma(t.s, t.t, q);
         }
         if (r < u->r1) { /* lanes beyond the end count nothing */
             const int64_t m = u->r1 - r;
-            const pair t = terms(w, at + r, m, pivot, kind);
+            const pair t = terms(w, at + r, m, &con, kind);
             const vf ts = v_first(m, t.s, (vf){0});
             s += ts;
             q = v_fma(ts, v_first(m, t.t, (vf){0}), q);
@@ -283,23 +325,25 @@ K_INLINE vf forward_out(
     return (kind & RELU) != 0 ? v_relu(y) : y;
 }
 /* The gradient as pass 1 has seen it. */
-K_INLINE vf gradient_again(const work *w, int64_t at, int64_t m, int kind)
+K_INLINE vf gradient_again(
+    const work *w, int64_t at, int64_t m, const consts *k, vf d, int kind)
 {
     if ((kind & RESIDUAL) != 0)
         return v_load_n(w->res, at, m, (kind & HALF) != 0);
     if ((kind & BITS) != 0)
         return v_keep(gradient(w, at, m, kind), w->bits[(uint64_t)at / VL]);
-    return masked_gradient(w, at, m, kind);
+    return masked_gradient(w, at, m, k, d, kind);
 }
 /* Backward: dx = a g + b (x - mean) + c. */
 K_INLINE void out_one(
-    const work *w, int64_t at, int64_t m, vf pivot, vf a, vf b, vf c, int kind)
+    const work *w, int64_t at, int64_t m, const consts *k, int kind)
 {
     const bool half = (kind & HALF) != 0;
-    const vf d = v_load_n(w->x, at, m, half) - pivot;
+    const vf d = v_load_n(w->x, at, m, half) - k->pivot;
     const vf y = (kind & BACKWARD) == 0
-        ? forward_out(w, at, m, d, a, b, kind)
-        : v_fma(a, gradient_again(w, at, m, kind), v_fma(b, d, c));
+        ? forward_out(w, at, m, d, k->a, k->b, kind)
+        : v_fma(
+              k->a, gradient_again(w, at, m, k, d, kind), v_fma(k->b, d, k->c));
     if (w->stream)
         v_stream(w->out, at, half, y);
     else
@@ -312,31 +356,25 @@ K_INLINE void out_columns(const work *shared, const unit *shared_u, int64_t j,
     const work own = *shared, *w = &own;
     const unit own_u = *shared_u, *u = &own_u;
     const int64_t block = w->d.block, channel = u->b * block + j;
-    vf pivot[4], a[4], b[4], c[4];
-    for (int k = 0; k < W; k++) {
-        pivot[k] = v_load_n(w->pivot, channel + k * VL, lanes(k, W, m), false);
-        a[k] = v_load_n(w->a, channel + k * VL, lanes(k, W, m), false);
-        b[k] = v_load_n(w->b, channel + k * VL, lanes(k, W, m), false);
-        c[k] = v_load_n(w->c, channel + k * VL, lanes(k, W, m), false);
-    }
+    consts con[4];
+    for (int k = 0; k < W; k++)
+        con[k] = consts_second(w, channel + k * VL, lanes(k, W, m), kind);
     for (int64_t i = u->i0; i < u->i1; i++) {
         int64_t at = row_at(&w->d, i, u->b, u->r0) + j;
         for (int64_t r = u->r0; r < u->r1; r++, at += block)
             for (int k = 0; k < W; k++)
-                out_one(w, at + k * VL, lanes(k, W, m), pivot[k], a[k], b[k],
-                    c[k], kind);
+                out_one(w, at + k * VL, lanes(k, W, m), &con[k], kind);
     }
 }
 
 K_INLINE void out_plane(const work *shared, const unit *u, int kind)
 {
     const work own = *shared, *w = &own;
-    const vf pivot = v_set(w->pivot[u->b]), a = v_set(w->a[u->b]);
-    const vf b = v_set(w->b[u->b]), c = v_set(w->c[u->b]);
+    const consts con = consts_repeat(w, u->b, kind);
     for (int64_t i = u->i0; i < u->i1; i++) {
         const int64_t at = row_at(&w->d, i, u->b, 0);
         for (int64_t r = u->r0; r < u->r1; r += VL)
-            out_one(w, at + r, k_min(VL, u->r1 - r), pivot, a, b, c, kind);
+            out_one(w, at + r, k_min(VL, u->r1 - r), &con, kind);
     }
 }
 
@@ -385,6 +423,7 @@ K_PASS(sum_forward, sum_unit, 0)
 K_PASS(sum_g, sum_unit, BACKWARD)
 K_PASS(sum_mask, sum_unit, BACKWARD | MASK)
 K_PASS(sum_bits, sum_unit, BACKWARD | MASK | BITS)
+K_PASS(sum_sign, sum_unit, BACKWARD | SIGN)
 K_PASS(sum_res, sum_unit, BACKWARD | RESIDUAL)
 K_PASS(sum_mask_res, sum_unit, BACKWARD | MASK | RESIDUAL)
 K_PASS(out_plain, out_unit, 0)
@@ -394,6 +433,7 @@ K_PASS(out_add_relu, out_unit, RESIDUAL | RELU)
 K_PASS(out_g, out_unit, BACKWARD)
 K_PASS(out_mask, out_unit, BACKWARD | MASK)
 K_PASS(out_bits, out_unit, BACKWARD | MASK | BITS)
+K_PASS(out_sign, out_unit, BACKWARD | SIGN)
 K_PASS(out_res, out_unit, BACKWARD | RESIDUAL)
 
 /* [relu][residual][bf16] */
@@ -401,16 +441,19 @@ static unit_fn *const outs_forward[2][2][2] = {
     {K_ROW(out_plain), K_ROW(out_add)},
     {K_ROW(out_relu), K_ROW(out_add_relu)},
 };
-/* [no mask, mask, bits][residual][bf16] */
-static unit_fn *const sums_backward[3][2][2] = {
+/* [mask_kind][residual][bf16]; with a residual the mask comes from y. */
+enum { NO_MASK, MASK_Y, MASK_BITS, MASK_SIGN };
+static unit_fn *const sums_backward[4][2][2] = {
     {K_ROW(sum_g), K_ROW(sum_res)},
     {K_ROW(sum_mask), K_ROW(sum_mask_res)},
     {K_ROW(sum_bits), K_ROW(sum_mask_res)},
+    {K_ROW(sum_sign), {NULL, NULL}},
 };
-static unit_fn *const outs_backward[3][2][2] = {
+static unit_fn *const outs_backward[4][2][2] = {
     {K_ROW(out_g), K_ROW(out_res)},
     {K_ROW(out_mask), K_ROW(out_res)},
     {K_ROW(out_bits), K_ROW(out_res)},
+    {K_ROW(out_sign), {NULL, NULL}},
 };
 
 /* --- between the passes: constants per channel
@@ -633,6 +676,22 @@ static bool bits_fit(const dims *d)
 {
     return !d->planar && d->block % VL == 0;
 }
+static int mask_kind(const work *w, bool relu)
+{
+    if (!relu)
+        return NO_MASK;
+    if (w->y == NULL)
+        return MASK_SIGN;
+    return bits_fit(&w->d) ? MASK_BITS : MASK_Y;
+}
+/* a = gamma / sqrt(var + eps), which the mask needs in the first pass. */
+static void slopes(const work *w)
+{
+    for (int64_t i = 0; i < w->d.channels; i++)
+        w->a[i] = (float)((double)w->gamma[i] *
+            (1.0 / sqrt((double)w->var[i] + w->eps)));
+}
+
 static size_t scratch_bwd(const lmb_call *c)
 {
     const lmb_batch_norm_bwd_attr *attr = c->attr;
@@ -659,11 +718,14 @@ static void run_bwd(const lmb_call *c)
     w.out = c->out[0].data;
     w.dgamma = c->out[1].data;
     w.dbeta = c->out[2].data;
+    w.beta = c->n_in > 7 ? c->in[7].data : NULL;
     w.res = attr->with_residual ? c->out[3].data : NULL;
     w.eps = attr->eps;
     work_scratch(&w, c->scratch);
     w.bits = (uint16_t *)c->scratch + 2 * work_floats(&w.d);
-    const int mask = w.y == NULL ? 0 : bits_fit(&w.d) ? 2 : 1;
+    const int mask = mask_kind(&w, attr->relu);
+    if (mask == MASK_SIGN)
+        slopes(&w);
     const int res = w.res != NULL, half = w.d.half;
     w.stream = streams(&w.d, w.out);
     const passes p = {sums_backward[mask][res][half],

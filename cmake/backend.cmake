@@ -61,6 +61,11 @@ if(LMB_ONEDNN)
   target_include_directories(lmb_backend_cpu PRIVATE ${DNNL_INCLUDE_DIR})
   target_link_libraries(lmb_backend_cpu PUBLIC ${DNNL_LIBRARY})
   set(LMB_BACKEND_LIBS ${LMB_BACKEND_LIBS} ${DNNL_LIBRARY} CACHE INTERNAL "")
+  # Batch norm against oneDNN's: ninja bench_kernels.
+  add_executable(bench_kernels EXCLUDE_FROM_ALL
+    ${PROJECT_SOURCE_DIR}/tools/bench/bench_kernels.c)
+  target_include_directories(bench_kernels PRIVATE ${DNNL_INCLUDE_DIR})
+  target_link_libraries(bench_kernels PRIVATE lmb_backend_cpu)
 else()
   target_sources(lmb_backend_cpu PRIVATE
     ${PROJECT_SOURCE_DIR}/src/backend/none/dnn_none.c)

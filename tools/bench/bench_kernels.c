@@ -203,14 +203,14 @@ static void theirs_run(const theirs *t, bool bwd)
 
 static void output_read(const setup *s, int which)
 {
-    static volatile uint64_t sink;
     const int64_t words = s->count * (s->half ? 2 : 4) / 8;
     const uint64_t *p = s->big[which];
     uint64_t sum = 0;
 #pragma omp parallel for reduction(+ : sum)
     for (int64_t i = 0; i < words; i++)
         sum += p[i];
-    sink = sum;
+    if (sum == 1) /* or nothing would be read */
+        (void)printf(" ");
 }
 
 static void compare(const int64_t *dim, int layout, bool half)

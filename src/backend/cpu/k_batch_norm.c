@@ -13,7 +13,10 @@
  * the bits do not depend on who computes which unit: where a channel block
  * fits the cache, one thread does both passes on it, else all threads do all
  * blocks with a barrier between the passes. The second pass goes backwards:
- * it begins with what the first one has left in the cache. */
+ * it begins with what the first one has left in the cache.
+ *
+ * The mask of ReLU is the sign of y: read in the first pass and kept as bits
+ * for the second, or made anew from x where nothing was added to y. */
 #include "backend/cpu/kernel_util.h"
 
 enum {
@@ -456,8 +459,7 @@ static unit_fn *const outs_backward[4][2][2] = {
     {K_ROW(out_sign), {NULL, NULL}},
 };
 
-/* --- between the passes: constants per channel
- * -------------------------------- */
+/* --- between the passes: constants per channel ---------------------------- */
 
 enum { TILE = 16 };
 
@@ -519,8 +521,7 @@ static void finish_backward(const work *w, int64_t c0, int64_t m)
     }
 }
 
-/* --- driver
- * ------------------------------------------------------------------- */
+/* --- driver --------------------------------------------------------------- */
 
 typedef struct passes {
     unit_fn *sum, *out;
@@ -733,8 +734,7 @@ static void run_bwd(const lmb_call *c)
     passes_run(&w, &p);
 }
 
-/* --- inference and running statistics
- * ------------------------------------------ */
+/* --- inference and running statistics ------------------------------------- */
 
 static size_t scratch_infer(const lmb_call *c)
 {

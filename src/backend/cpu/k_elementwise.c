@@ -146,8 +146,7 @@ static void flat_run(const map *f, bool half, const span *s, int64_t n)
         fn(s, c * CHUNK, k_min(n, (c + 1) * CHUNK));
 }
 
-/* --- broadcasting ----------------------------------------------------------
- */
+/* --- broadcasting --------------------------------------------------------- */
 
 typedef struct walk {
     int rank; /* of the merged dimensions; the last one is the run */
@@ -256,8 +255,7 @@ static void map_run(const map *f, const lmb_call *c, float a, float b)
         broadcast_run(f, c, &s);
 }
 
-/* --- the rows --------------------------------------------------------------
- */
+/* --- the rows ------------------------------------------------------------- */
 
 static void run_unary(const lmb_call *c)
 {

@@ -9,8 +9,7 @@
 
 enum { SLOTS = 64, RUN = 8 };
 
-/* --- argsort ---------------------------------------------------------------
- */
+/* --- argsort -------------------------------------------------------------- */
 
 /* Rising with x; -0 equals 0, NaN is the greatest. */
 static uint32_t ordered(float x)
@@ -102,8 +101,7 @@ static void run_argsort(const lmb_call *c)
             sort_row(x + r * n, y + r * n, n, descending, keys + s * 2 * n);
 }
 
-/* --- gather, scatter_add
- * ------------------------------------------------------ */
+/* --- gather, scatter_add -------------------------------------------------- */
 
 typedef struct view {
     int64_t outer, size, inner;
@@ -162,8 +160,7 @@ static void run_scatter_add(const lmb_call *c)
     }
 }
 
-/* --- one_hot
- * ---------------------------------------------------------------------- */
+/* --- one_hot -------------------------------------------------------------- */
 
 static void run_one_hot(const lmb_call *c)
 {

@@ -75,8 +75,7 @@ K_INLINE int64_t pool_elements(const pool *p)
     return p->planes * p->block * p->h.in * p->w.in;
 }
 
-/* --- forward -----------------------------------------------------------------
- */
+/* --- forward -------------------------------------------------------------- */
 
 typedef struct window {
     int64_t h0, h1, w0, w1;
@@ -163,8 +162,7 @@ static void run_adaptive(const lmb_call *c)
         c->out[0].data);
 }
 
-/* --- average, backward
- * ---------------------------------------------------------- */
+/* --- average, backward ---------------------------------------------------- */
 
 /* Input row ih of one plane: dx = sum over windows of dy * weight. */
 K_INLINE void row_backward(const pool *p, const void *dy, void *dx,
@@ -213,8 +211,7 @@ static void run_adaptive_bwd(const lmb_call *c)
         c->out[0].data);
 }
 
-/* --- max, backward
- * ---------------------------------------------------------------- */
+/* --- max, backward -------------------------------------------------------- */
 
 /* Gives dy of one window to the first position that equals y, lane by lane:
  * added to what is there, or, if windows do not overlap, written. */
@@ -279,8 +276,7 @@ static void run_max_bwd(const lmb_call *c)
     }
 }
 
-/* --- global average
- * ------------------------------------------------------------------ */
+/* --- global average ------------------------------------------------------- */
 
 /* Mean over rows of m channels from `at` on, step `block`. */
 K_INLINE vf rows_mean(const void *x, int64_t at, int64_t rows, int64_t block,

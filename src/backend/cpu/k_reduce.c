@@ -85,8 +85,7 @@ K_INLINE int64_t offset_of(const group *g, int n, int64_t i)
     return at;
 }
 
-/* --- the last group is reduced: runs
- * ------------------------------------------ */
+/* --- the last group is reduced: runs -------------------------------------- */
 
 K_INLINE vf join(vf a, vf b, bool max)
 {
@@ -159,8 +158,7 @@ K_INLINE void runs_reduce(const plan *p, const float *x, float *y,
     }
 }
 
-/* --- the last group is kept: columns
- * -------------------------------------------- */
+/* --- the last group is kept: columns -------------------------------------- */
 
 /* A run of rows, columns j .. j + lanes - 1, into s. */
 K_INLINE void short_rows(const plan *p, const float *x, int64_t r0, int64_t r1,
@@ -240,8 +238,7 @@ K_INLINE void columns_reduce(const plan *p, const float *x, float *y,
     }
 }
 
-/* --- rows of the table
- * ------------------------------------------------------------ */
+/* --- rows of the table ---------------------------------------------------- */
 
 static plan plan_call(const lmb_call *c)
 {

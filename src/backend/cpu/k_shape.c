@@ -6,8 +6,7 @@
  * the channels of one position if they come last. */
 #include "backend/cpu/kernel_util.h"
 
-/* --- copies ------------------------------------------------------------------
- */
+/* --- copies --------------------------------------------------------------- */
 
 static void run_reshape(const lmb_call *c)
 {
@@ -31,8 +30,7 @@ static void run_store_grad(const lmb_call *c)
         *(float *)c->out[0].data = 0;
 }
 
-/* --- strided reading: permute, broadcast
- * ---------------------------------------- */
+/* --- strided reading: permute, broadcast ---------------------------------- */
 
 /* The output's dimensions with the input's stride along each (0: repeated),
  * neighbours merged, sizes of 1 dropped. */
@@ -180,8 +178,7 @@ static void run_broadcast(const lmb_call *c)
     strided_run(&s, c);
 }
 
-/* --- along an axis
- * ------------------------------------------------------------------ */
+/* --- along an axis -------------------------------------------------------- */
 
 /* size counts units of `unit` logical elements, inner is in bytes. */
 typedef struct view {
@@ -314,8 +311,7 @@ static const char *supports_pad(const lmb_call *c)
     return supports_part(&c->out[0], &c->in[0], a->axis, a->before);
 }
 
-/* --- channel shuffle
- * ---------------------------------------------------------------- */
+/* --- channel shuffle ------------------------------------------------------ */
 
 static size_t scratch_shuffle(const lmb_call *c)
 {

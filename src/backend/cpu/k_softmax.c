@@ -6,8 +6,7 @@
  * hold neighbouring lines. */
 #include "backend/cpu/kernel_math.h"
 
-/* --- one line of n contiguous elements
- * ----------------------------------------- */
+/* --- one line of n contiguous elements ------------------------------------ */
 
 K_INLINE vf load_or(const float *x, int64_t i, int64_t n, float other)
 {
@@ -90,8 +89,7 @@ static void line_log_softmax_bwd(
     }
 }
 
-/* --- m neighbouring lines, elements `step` apart
- * ---------------------------------- */
+/* --- m neighbouring lines, elements `step` apart -------------------------- */
 
 typedef void lanes_fn(const float *a, const float *b, float *y, int64_t n,
     int64_t step, int64_t m);
@@ -202,8 +200,7 @@ static void run_log_softmax_bwd(const lmb_call *c)
     axis_run(c, line_log_softmax_bwd, lanes_log_softmax_bwd);
 }
 
-/* --- segments
- * ------------------------------------------------------------------------ */
+/* --- segments ------------------------------------------------------------- */
 
 static void segments_run(const lmb_call *c, line_fn *line)
 {

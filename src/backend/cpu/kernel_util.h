@@ -234,8 +234,7 @@ K_INLINE vf v_first(int64_t m, vf a, vf b)
     return v_pick(lane < (int32_t)m, a, b);
 }
 
-/* --- loads and stores: element i of p; half: bf16, else f32 -----------------
- */
+/* --- loads and stores: element i of p; half: bf16, else f32 --------------- */
 
 K_INLINE vf v_widen(vh h)
 {

@@ -40,6 +40,13 @@ static lmb_status print(const cli *c, const char *path, const lmb_tensor *y)
     return cli_put_str(&out);
 }
 
+static lmb_status run_forward(const lmb_network *net, const char *input,
+    const lmb_tensor *x, const lmb_forward_opts *opts, lmb_tensor **y)
+{
+    const lmb_status st = lmb_forward(net, x, opts, y);
+    return st == LMB_ESHAPE ? lmb__wrap(st, "%s", input) : st;
+}
+
 static lmb_status infer(const cli *c, const lmb_run_config *config)
 {
     const char *input = NULL, *output = NULL;
@@ -56,10 +63,7 @@ static lmb_status infer(const cli *c, const lmb_run_config *config)
     LMB_TRY(cli_bf16(c, &opts.bf16));
     LMB_GOTO(lmb_npy_load(input, &x), st, done);
     LMB_GOTO(load(c, config->student, x, &net), st, done);
-    st = lmb_forward(&net, x, &opts, &y);
-    if (st == LMB_ESHAPE)
-        st = lmb__wrap(st, "%s", input);
-    LMB_GOTO(st, st, done);
+    LMB_GOTO(run_forward(&net, input, x, &opts, &y), st, done);
     LMB_GOTO(lmb_npy_save(output, y), st, done);
     LMB_GOTO(print(c, output, y), st, done);
 done:

@@ -41,7 +41,7 @@ static void add_meta(lmb_str *out, const char *key, const char *value)
     enum { SHOWN = 60 };
     lmb_str_printf(out, "%-14s ", key);
     int n = 0;
-    for (; value[n] != '\0' && n < SHOWN; n++) {
+    for (; n < SHOWN && value[n] != '\0'; n++) {
         const char c = (unsigned char)value[n] < 0x20 ? ' ' : value[n];
         lmb_str_add_bytes(out, &c, 1);
     }

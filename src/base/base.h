@@ -18,6 +18,8 @@ lmb_status lmb__fail(lmb_status st, const char *file, int line, const char *fmt,
 lmb_status lmb__wrap(lmb_status st, const char *fmt, ...)
     LMB_PRINTF(2, 3) LMB_MUST_CHECK;
 void lmb__trace(const char *file, int line);
+/* Puts a message back that failures of the cleaning up have replaced. */
+void lmb__restore(const char *kept);
 
 #define LMB_FAIL(st, ...) lmb__fail((st), __FILE__, __LINE__, __VA_ARGS__)
 

@@ -48,6 +48,12 @@ static void make_one_line(char *text)
             *text = ' ';
 }
 
+void lmb__restore(const char *kept)
+{
+    if (strcmp(kept, message) != 0)
+        (void)snprintf(message, sizeof message, "%s", kept);
+}
+
 lmb_status lmb__fail(
     lmb_status st, const char *file, int line, const char *fmt, ...)
 {

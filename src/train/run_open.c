@@ -514,8 +514,11 @@ void lmb_run_free(lmb_run *run)
 {
     if (run == NULL)
         return;
+    char kept[2048]; /* why it ended: logs may fail to close, too */
+    (void)snprintf(kept, sizeof kept, "%s", lmb_last_error());
     lmb_runlog_free(run->log);
     close_directory(run);
+    lmb__restore(kept);
     lmb_evaluator_free(run->evaluator);
     lmb_loader_free(run->loader);
     for (int i = 0; i < run->n_steps; i++)

@@ -119,8 +119,12 @@ static lmb_status give(
     return LMB_OK;
 }
 
+/* "a.b=c" alone is what others spell --set a.b=c. */
 static lmb_status add_word(cli *c, const char *word)
 {
+    const cli_flag *set = cli_config_flag_find(c, c->command->config, "set");
+    if (set != NULL && strchr(word, '=') != NULL)
+        return give(c, set, "--set", word);
     if ((int)c->n_words >= c->command->max_words)
         return LMB_FAIL(LMB_EUSAGE,
             "limbeck %s: '%s' is one argument too many; usage: limbeck %s %s",

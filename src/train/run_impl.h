@@ -36,6 +36,7 @@ struct lmb_run {
     /* The directory: made by this run; had and has a checkpoint; its lock. */
     bool made_directory, has_checkpoint, saved;
     int lock;
+    const char *lock_path;
     double teacher_top1;
     int64_t teacher_checked, start_step;
     double begun, last_save; /* seconds of the monotonic clock */

@@ -385,9 +385,8 @@ lmb_status lmb_run_path(const lmb_run *run, const char *name, const char **out)
 /* One process at a time; what a killed one was writing goes. */
 static lmb_status take_directory(lmb_run *run)
 {
-    const char *lock = NULL;
-    LMB_TRY(lmb_run_path(run, LOCK, &lock));
-    LMB_TRY(lmb_lock_take(lock, &run->lock));
+    LMB_TRY(lmb_run_path(run, LOCK, &run->lock_path));
+    LMB_TRY(lmb_lock_take(run->lock_path, &run->lock));
     lmb_remove_temporaries(run->config->out);
     return LMB_OK;
 }
@@ -435,9 +434,7 @@ static lmb_status open_directory(lmb_run *run)
 /* A run that ends before its first checkpoint leaves nothing behind. */
 static void close_directory(lmb_run *run)
 {
-    const char *lock = NULL;
-    if (run->lock >= 0 && lmb_run_path(run, LOCK, &lock) == LMB_OK)
-        lmb_lock_drop(lock, run->lock);
+    lmb_lock_drop(run->lock_path, run->lock);
     if (run->made_directory && !run->saved)
         lmb_remove_dir(run->config->out);
 }

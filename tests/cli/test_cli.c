@@ -214,7 +214,7 @@ static void labels_and_taps_are_read(void **state)
 {
     (void)state;
     static const double labels[ROWS] = {4, 2};
-    static double map[2 * 3 * 4 * 4];
+    static double map[2 * 3 * 4 * 4 + 7];
     for (size_t i = 0; i < LMB_COUNT(map); i++)
         map[i] = sin((double)i);
     save("zs.npy", LMB_F32, LMB_SHAPE(ROWS, CLASSES), zs);

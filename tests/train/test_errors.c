@@ -208,6 +208,36 @@ static void a_run_is_never_written_over(void **state)
     free(now);
 }
 
+/* The configuration names files: what is in them counts, too. */
+static void a_run_goes_on_with_what_it_began_with(void **state)
+{
+    (void)state;
+    program p = {0};
+    size_t size = 0;
+    const char *copy = in_folder("copy.safetensors");
+    const char *run = in_folder("moved"), *set = in_folder("set");
+    assert_int_equal(mkdir(set, 0777), 0);
+    write_idx(set, "train", 32, 4);
+    write_idx(set, "t10k", 16, 4);
+    char *text = read_all(teacher, &size);
+    write_all(copy, text, size);
+    free(text);
+    program_start(&p,
+        "distill --student resnet8 --method kd --teacher-weights %s %s "
+        "--data idx:%s --epochs 1 --force --out %s",
+        copy, data_flags, set, run);
+    program_ends(&p, 0);
+    write_idx(set, "train", 36, 4);
+    program_start(&p, "distill --resume --force --out %s", run);
+    check_error(&p, 1, "made with other data");
+    write_idx(set, "train", 32, 4);
+    text = read_all(in_folder("guessing/student.safetensors"), &size);
+    write_all(copy, text, size);
+    free(text);
+    program_start(&p, "distill --resume --force --out %s", run);
+    check_error(&p, 1, "made with other data");
+}
+
 /* --- values that are not finite ------------------------------------------- */
 
 static void a_diverging_run_keeps_its_checkpoint(void **state)
@@ -390,6 +420,7 @@ int main(void)
         cmocka_unit_test(wrong_weights),
         cmocka_unit_test(a_guessing_teacher_goes_on_by_force),
         cmocka_unit_test(a_run_is_never_written_over),
+        cmocka_unit_test(a_run_goes_on_with_what_it_began_with),
         cmocka_unit_test(a_diverging_run_keeps_its_checkpoint),
         cmocka_unit_test(weights_that_are_not_finite),
         cmocka_unit_test(damaged_weights),

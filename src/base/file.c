@@ -19,7 +19,8 @@
 lmb_status lmb_file_open(const char *path, lmb_file *out)
 {
     *out = (lmb_file){0};
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* Without blocking: a pipe is refused, not waited for. */
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return LMB_FAIL(errno == ENOENT ? LMB_ENOTFOUND : LMB_EIO, "%s: %s",
             path, strerror(errno));

@@ -1,0 +1,182 @@
+/* Files: whole or not at all, directories, locks. */
+#include "lmb_test.h"
+
+#include "base/file.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char root[64];
+
+static int make_root(void **state)
+{
+    (void)state;
+    (void)snprintf(root, sizeof root, "/tmp/limbeck-file-XXXXXX");
+    return mkdtemp(root) == NULL;
+}
+
+static int remove_root(void **state)
+{
+    (void)state;
+    lmb_remove_dir(root);
+    return lmb_path_exists(root);
+}
+
+static const char *at(const char *name)
+{
+    static char text[4][256];
+    static unsigned next;
+    char *out = text[next++ % 4];
+    (void)snprintf(out, sizeof text[0], "%s/%s", root, name);
+    return out;
+}
+
+static void check_content(const char *path, const char *text)
+{
+    lmb_file f = {0};
+    CHECK_OK(lmb_file_open(path, &f));
+    assert_int_equal(f.size, strlen(text));
+    assert_memory_equal(f.bytes, text, f.size);
+    lmb_file_close(&f);
+}
+
+/* The name of the temporary file of this process. */
+static const char *temporary(const char *name)
+{
+    char text[128];
+    (void)snprintf(text, sizeof text, "%s.tmp.%ld", name, (long)getpid());
+    return at(text);
+}
+
+static void a_file_appears_when_it_is_whole(void **state)
+{
+    (void)state;
+    lmb_writer w = {0};
+    CHECK_OK(lmb_file_write(at("f"), "old", 3));
+    CHECK_OK(lmb_writer_open(at("f"), &w));
+    CHECK_OK(lmb_writer_write(&w, "new ", 4));
+    CHECK_OK(lmb_writer_write(&w, "text", 4));
+    check_content(at("f"), "old");
+    assert_true(lmb_path_exists(temporary("f")));
+    CHECK_OK(lmb_writer_commit(&w));
+    check_content(at("f"), "new text");
+    assert_false(lmb_path_exists(temporary("f")));
+    lmb_writer_abort(&w);
+}
+
+static void an_aborted_write_leaves_nothing(void **state)
+{
+    (void)state;
+    lmb_writer w = {0};
+    CHECK_OK(lmb_writer_open(at("g"), &w));
+    CHECK_OK(lmb_writer_write(&w, "text", 4));
+    lmb_writer_abort(&w);
+    assert_false(lmb_path_exists(at("g")));
+    assert_false(lmb_path_exists(temporary("g")));
+}
+
+/* The full device takes the bytes of the buffer only at the flush. */
+static void a_failed_write_says_which_file(void **state)
+{
+    (void)state;
+    lmb_writer w = {0};
+    if (access("/dev/full", W_OK) != 0)
+        skip();
+    CHECK_OK(lmb_file_write(at("h"), "old", 3));
+    assert_int_equal(symlink("/dev/full", temporary("h")), 0);
+    CHECK_OK(lmb_writer_open(at("h"), &w));
+    CHECK_OK(lmb_writer_write(&w, "new", 3));
+    CHECK_ERR(lmb_writer_commit(&w), LMB_EIO, "/h: not written: No space");
+    check_content(at("h"), "old");
+    assert_false(lmb_path_exists(temporary("h")));
+    CHECK_ERR(lmb_file_write(at("no/where"), "", 0), LMB_EIO, "no/where");
+}
+
+static void only_regular_files_are_read(void **state)
+{
+    (void)state;
+    lmb_file f = {0};
+    assert_int_equal(mkfifo(at("pipe"), 0600), 0);
+    CHECK_ERR(lmb_file_open(at("pipe"), &f), LMB_EIO, "not a regular file");
+    CHECK_ERR(lmb_file_open(root, &f), LMB_EIO, "not a regular file");
+    CHECK_ERR(lmb_file_open(at("none"), &f), LMB_ENOTFOUND, "none");
+    CHECK_OK(lmb_file_write(at("empty"), "", 0));
+    CHECK_OK(lmb_file_open(at("empty"), &f));
+    assert_int_equal(f.size, 0);
+    lmb_file_close(&f);
+}
+
+static void what_killed_writers_left_is_removed(void **state)
+{
+    (void)state;
+    static const char *const gone[] = {"last.safetensors.tmp.123", "x.tmp.1"};
+    static const char *const kept[] = {
+        "x.tmp", "x.tmp.", "x.tmp.1a", "tmp.12", "x.txt"};
+    for (size_t i = 0; i < LMB_COUNT(gone); i++)
+        CHECK_OK(lmb_file_write(at(gone[i]), "", 0));
+    for (size_t i = 0; i < LMB_COUNT(kept); i++)
+        CHECK_OK(lmb_file_write(at(kept[i]), "", 0));
+    lmb_remove_temporaries(root);
+    for (size_t i = 0; i < LMB_COUNT(gone); i++)
+        assert_false(lmb_path_exists(at(gone[i])));
+    for (size_t i = 0; i < LMB_COUNT(kept); i++)
+        assert_true(lmb_path_exists(at(kept[i])));
+    lmb_remove_temporaries(at("none"));
+}
+
+static void directories(void **state)
+{
+    (void)state;
+    CHECK_OK(lmb_make_new_dir(at("a/b/c/")));
+    assert_true(lmb_path_is_dir(at("a/b/c")));
+    CHECK_OK(lmb_make_dirs(at("a/b/c")));
+    CHECK_ERR(lmb_make_new_dir(at("a/b/c")), LMB_EIO, "exists");
+    CHECK_OK(lmb_file_write(at("a/b/c/file"), "", 0));
+    CHECK_ERR(lmb_make_dirs(at("a/b/c/file")), LMB_EIO, "not a directory");
+    lmb_remove_dir(at("a/b")); /* not with a directory in it */
+    assert_true(lmb_path_is_dir(at("a/b/c")));
+    lmb_remove_dir(at("a/b/c"));
+    lmb_remove_dir(at("a/b"));
+    lmb_remove_dir(at("a"));
+    assert_false(lmb_path_exists(at("a")));
+}
+
+/* The exit status of a process that tries to take the lock. */
+static int try_lock(const char *path)
+{
+    int status = 0, fd = -1;
+    const pid_t child = fork();
+    if (child == 0)
+        _exit(lmb_lock_take(path, &fd) == LMB_OK ? 0 : 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WEXITSTATUS(status);
+}
+
+static void one_process_at_a_time_holds_a_lock(void **state)
+{
+    (void)state;
+    int fd = -1;
+    assert_int_equal(try_lock(at("lock")), 0); /* and it has died */
+    CHECK_OK(lmb_lock_take(at("lock"), &fd));
+    assert_int_equal(try_lock(at("lock")), 1);
+    lmb_lock_drop(at("lock"), fd);
+    assert_false(lmb_path_exists(at("lock")));
+    assert_int_equal(try_lock(at("lock")), 0);
+    lmb_lock_drop(NULL, -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_appears_when_it_is_whole),
+        cmocka_unit_test(an_aborted_write_leaves_nothing),
+        cmocka_unit_test(a_failed_write_says_which_file),
+        cmocka_unit_test(only_regular_files_are_read),
+        cmocka_unit_test(what_killed_writers_left_is_removed),
+        cmocka_unit_test(directories),
+        cmocka_unit_test(one_process_at_a_time_holds_a_lock),
+    };
+    const int failed = cmocka_run_group_tests(tests, make_root, remove_root);
+    return failed + lmb_test_leaks();
+}

@@ -15,7 +15,7 @@
 #include "train/network.h"
 #include "train/step.h"
 
-enum { TRAIN_CLASSES = 100, TRAIN_SIZE = 32, TRAIN_MOST = 10 };
+enum { TRAIN_CLASSES = 100, TRAIN_SIZE = 32 };
 
 typedef struct train_run {
     json_t *golden;
@@ -102,16 +102,18 @@ static inline void train_optim(train_run *r)
     CHECK_OK(lmb_optim_new(&opts, r->student.params, &r->optim));
 }
 
-/* exact: the reference in double precision, else the fast backend. */
+/* exact: the reference in double precision, else the fast backend. `batch` is
+ * the oracle's key of the size of a batch. */
 static inline void train_open(train_run *r, const char *golden,
-    const char *student, const char *teacher, const char *preset, bool exact)
+    const char *student, const char *teacher, const char *batch,
+    const char *preset, bool exact)
 {
     *r = (train_run){.golden = train_golden(golden)};
     const lmb_dtype dtype = exact ? LMB_F64 : LMB_F32;
     train_network(student, "", dtype, &r->student);
     train_network(teacher, "teacher/", dtype, &r->teacher);
     train_term(&r->term, preset);
-    train_batch(r, train_integer(r, "batch"));
+    train_batch(r, train_integer(r, batch));
     train_optim(r);
     const lmb_step_spec spec = {
         .batch = r->batch.count,

@@ -6,36 +6,43 @@ Usage: training.py --mdistiller DIR [--out tests/golden/training] [NAME...]
 DIR is a checkout of mdistiller (https://github.com/megvii-research/mdistiller);
 its networks are imported and its distillation loss, nothing else of it. Weights
 and images come from weights_rule.py: the student's parameters by their names,
-the teacher's by "teacher/" and their names, the images of batch k by "images/k",
-rounded to single precision; 100 classes, label of image n of batch k = (7 n +
-31 k) mod 100. SGD as mdistiller: momentum 0.9, weight decay 5e-4 on everything.
+the teacher's by "teacher/" and their names, the images of batch k by
+"images/k", rounded to single precision; 100 classes, label of image n of batch
+k = (7 n + 31 k) mod 100. SGD as mdistiller: momentum 0.9, weight decay 5e-4 on
+everything.
 One JSON file each:
 
   exact_kd, exact_pcd_paper, exact_pcd_release: resnet56 -> resnet20 in double
   precision, batch 4, learning rate 0.05
     losses   of each step: [total, cross-entropy's part, the method's part]
-    grads    of the first step: parameter -> [2-norm, dot product with direction]
+    grads    of the first step: parameter -> [2-norm, dot product with its
+             direction]
     weights  after the last step: parameter or buffer -> the same of its values
-  steps_NAME: ten steps of KD in single precision, batch 16, the teacher a second
-  network of the same kind, learning rate 0.01. At 0.05 rounding grows so fast
-  that PyTorch with and without oneDNN differ by 6e-4 after seven steps of
-  resnet20; at 0.01 by 2e-5 after ten.
-    first    number of the first batch: of 32, the one whose ReLUs and max
-             pools see the widest margin, so that rounding flips none of them
-             and single precision has a gradient worth comparing
-    margin   that margin, in deviations of the layer's input
-    losses   with oneDNN (torch.backends.mkldnn) on
-    off      the same with oneDNN off
-    double   the same in double precision, for information
+  steps_NAME: KD in single precision, the teacher a second network of the same
+  kind, learning rate 0.01. At 0.05 rounding grows so fast that PyTorch with and
+  without oneDNN differ by 6e-4 after seven steps of resnet20.
+    first    number of the first batch: the first of which no ReLU and no max
+             pool is so near to going the other way that rounding could flip it
+             (a single one moves gradients by up to 1 %), or the best of 100
+             (ShuffleV1: of 300)
+    margin   how near the nearest is, in deviations of single precision from
+             double in its channel
+    count    images of the first batch that the three following are of: 4, or 2
+             for ShuffleV1; among the ReLUs of more there is always one too near
+    loss     of the first step
     grads    of the first step: as above
-    running  buffer -> the same of its values after the last step
+    running  buffer -> the same of its values after the first step
+    losses   of ten steps, batch 16, with oneDNN (torch.backends.mkldnn) on
+    spread   largest difference up to each step of runs with oneDNN on and off
+             and, for light networks, each of them with the weights as they are
+             and three times with their last bit shaken
   bf16: taps of the student's first batch of 8, with PyTorch's automatic bf16
   ("autocast"; batch norm and everything between layers in bf16, too) against
   single precision: mode -> tap -> 2-norm of the difference / 2-norm
 
-Wide ResNets of mdistiller make their taps before ReLU with second calls of three
-batch norms, which moves these running statistics twice a step. Nobody reads
-those taps here, and `running` is as if they had not been made.
+Wide ResNets of mdistiller make their taps before ReLU with second calls of
+three batch norms, which moves these running statistics twice a step. Nobody
+reads those taps here, and `running` is as if they had not been made.
 """
 import argparse
 import json
@@ -50,8 +57,8 @@ import models
 import weights_rule
 
 CLASSES = 100
-STEPS = ("resnet20", "resnet8x4", "wrn_16_2", "vgg8", "MobileNetV2",
-         "ShuffleV1", "ShuffleV2")
+STEADY = ("resnet20", "resnet8x4", "wrn_16_2", "vgg8")
+LIGHT = ("MobileNetV2", "ShuffleV1", "ShuffleV2")
 
 
 def network(name, prefix, dtype):
@@ -82,7 +89,7 @@ def call_once(net):
 
     def after(layer, _, __):
         for key, value in kept.pop(layer, {}).items():
-            getattr(layer, key).copy_(value)
+            getattr(layer, key).data.copy_(value)
         seen.add(layer)
 
     for layer in net.modules():
@@ -210,21 +217,22 @@ def exact(parts, steps):
             "grads": sums(results[0][1]), "weights": sums(values)}
 
 
-def margin_of(net, images):
-    """How near any ReLU of a network, or the choice of any max pool, is to going
-    the other way: in deviations of the layer's input."""
+def decisions(net, images):
+    """The inputs of a network's ReLUs, and of its max pools the first minus the
+    second of each window, with both signs: where one changes its sign,
+    gradients jump."""
     relu, pool = F.relu, F.max_pool2d
-    margins = []
+    seen = []
 
     def watched_relu(x, *args, **kwargs):
-        margins.append(float(x.abs().min() / x.std()))
-        return relu(x, *args, **kwargs)
+        seen.append(x.double())
+        return relu(x)
 
     def watched_pool(x, size, *args, **kwargs):
         windows = x.unfold(2, size, size).unfold(3, size, size).flatten(-2)
-        top = windows.topk(2, -1)[0]
-        gap = (top[..., 0] - top[..., 1])[top[..., 0] > 0]
-        margins.append(float(gap.min() / x.std()))
+        best = windows.double().topk(2, -1)[0]
+        gap = best[..., 0] - best[..., 1]
+        seen.append(torch.cat((gap, -gap)))
         return pool(x, size, *args, **kwargs)
 
     F.relu, F.max_pool2d = watched_relu, watched_pool
@@ -233,41 +241,96 @@ def margin_of(net, images):
             net(images)
     finally:
         F.relu, F.max_pool2d = relu, pool
+    return seen
+
+
+def margin_of(exact, single):
+    """Of decisions in double and single precision, channel by channel. Without
+    exact zeros, which are zeros in any precision, and channels that are never
+    negative: means of what a ReLU made."""
+    margins = []
+    for x, y in zip(exact, single):
+        x, y = (v.transpose(0, 1).flatten(1) for v in (x, y))
+        signed = (x < 0).any(1)
+        x, y = x[signed], y[signed]
+        error = (x - y).square().mean(1, keepdim=True).sqrt()
+        far = (x.abs() / error)[x != 0]
+        if len(far) > 0:
+            margins.append(float(far.min()))
     return min(margins)
 
 
-def widest(name, count, candidates=32):
-    """(margin, number) of the best first batch."""
-    net = network(name, "", torch.float64).train()
-    return max((margin_of(net, batch_of(k, count, torch.float64)[0]), k)
-               for k in range(candidates))
+def choose_batch(name, count, candidates, wanted=4.0):
+    """(margin, number)."""
+    exact_net = network(name, "", torch.float64).train()
+    net = network(name, "", torch.float32).train()
+    best = (0.0, 0)
+    for k in range(candidates):
+        images, _ = batch_of(k, count, torch.float32)
+        exact = decisions(exact_net, images.double())
+        margin = margin_of(exact, decisions(net, images))
+        with torch.backends.mkldnn.flags(enabled=False):
+            other = decisions(net, images)
+        flips = sum(int(((x > 0) != (y > 0)).sum())
+                    for x, y in zip(exact, other))
+        best = max(best, (margin if flips == 0 else 0.0, k))
+        if best[0] >= wanted:
+            break
+    return best
 
 
-def ten_steps(name, parts, first, dtype, onednn, count=16, lr=0.01):
+def first_step(name, parts, first, dtype, onednn, count):
     with torch.backends.mkldnn.flags(enabled=onednn):
-        run = Run(name, name, parts, lr, dtype)
-        results = [run.step(first + k, count) for k in range(10)]
-    return [losses[0] for losses, _ in results], results[0][1], run.buffers()
+        run = Run(name, name, parts, 0.01, dtype)
+        losses, grads = run.step(first, count)
+    return losses[0], grads, run.buffers()
+
+
+def shake(net, number):
+    """Weights times 1 + up to 2^-23, for number > 0."""
+    for name, p in net.named_parameters():
+        part = weights_rule.uniform(f"shake/{number}/{name}", tuple(p.shape),
+                                    -2.0 ** -23, 2.0 ** -23)
+        p.data.mul_(torch.from_numpy(1 + (number > 0) * part))
+
+
+def ten_steps(name, parts, first, onednn, number):
+    with torch.backends.mkldnn.flags(enabled=onednn):
+        run = Run(name, name, parts, 0.01, torch.float32)
+        shake(run.student, number)
+        return [run.step(first + k, 16)[0][0] for k in range(10)]
+
+
+def spread_of(runs):
+    apart = [max(step) - min(step) for step in zip(*runs)]
+    return [max(apart[:k + 1]) for k in range(len(apart))]
+
+
+def steps_and_spread(name, parts, first):
+    shakes = 4 if name in LIGHT else 1
+    runs = [ten_steps(name, parts, first, onednn, number)
+            for onednn in (True, False) for number in range(shakes)]
+    spread = spread_of(runs)
+    print(name, "spread", *(f"{s / l:.1e}" for s, l in zip(spread, runs[0])))
+    return {"losses": runs[0], "spread": spread}
 
 
 def steps_of(name, parts):
-    margin, first = widest(name, 16)
-    on, grads, running = ten_steps(name, parts, first, torch.float32, True)
-    off, grads_off, _ = ten_steps(name, parts, first, torch.float32, False)
-    double, exact_grads, _ = ten_steps(
-        name, parts, first, torch.float64, False)
-    print(name, "margin", margin, "of batch", first)
-    for what, other in ("oneDNN off", grads_off), ("double", exact_grads):
-        away = {k: float((v - other[k]).norm() / other[k].norm())
-                for k, v in grads.items()}
-        worst = sorted(away, key=away.get)[-3:]
-        print(name, "gradients against", what,
-              *(f"{k} {away[k]:.2g}" for k in worst))
-    for what, other in ("oneDNN off", off), ("double", double):
-        print(name, "losses against", what,
-              *(f"{abs(a - b) / abs(b):.1e}" for a, b in zip(on, other)))
-    return {"model": name, "batch": 16, "lr": 0.01, "first": first,
-            "margin": margin, "losses": on, "off": off, "double": double,
+    count, candidates = (2, 300) if name == "ShuffleV1" else (4, 100)
+    margin, first = choose_batch(name, count, candidates)
+    single, double = torch.float32, torch.float64
+    loss, grads, running = first_step(name, parts, first, single, True, count)
+    largest = max(float(g.norm()) for g in grads.values())
+    for onednn, dtype in (False, single), (False, double):
+        other = first_step(name, parts, first, dtype, onednn, count)[1]
+        away = {k: float((v - other[k]).norm() / v.norm())
+                for k, v in grads.items() if v.norm() > 1e-4 * largest}
+        print(name, "gradients against", dtype, "without oneDNN:",
+              *(f"{k} {away[k]:.2g}"
+                for k in sorted(away, key=away.get)[-3:]), flush=True)
+    return {"model": name, "first": first, "margin": margin, "count": count,
+            "loss": loss, "batch": 16, "lr": 0.01,
+            **steps_and_spread(name, parts, first),
             "grads": sums(grads), "running": sums(running)}
 
 
@@ -327,7 +390,7 @@ def main():
             "exact_pcd_paper": lambda: exact(pcd_parts(pcd_paper), 1),
             "exact_pcd_release": lambda: exact(pcd_parts(pcd_release), 1)}
     jobs["bf16"] = half_errors
-    for name in STEPS:
+    for name in STEADY + LIGHT:
         jobs["steps_" + name] = lambda name=name: steps_of(name, kd)
     os.makedirs(args.out, exist_ok=True)
     for name in args.names or jobs:

@@ -236,7 +236,7 @@ done:
 static bool is_free(const char *line)
 {
     static const char *const names[] = {"loader_threads", "save_every",
-        "save_minutes", "log_every", "teacher_check", "eval_batch"};
+        "save_minutes", "log_every", "teacher_check"};
     line += strspn(line, " ");
     for (size_t i = 0; i < LMB_COUNT(names); i++) {
         const size_t n = strlen(names[i]);

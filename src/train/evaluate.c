@@ -180,6 +180,13 @@ static void count_batch(lmb_eval_result *r, const double *logits,
     r->count += n;
 }
 
+static lmb_status check_stop(const lmb_eval_spec *spec)
+{
+    if (spec->stop == NULL || *spec->stop == 0)
+        return LMB_OK;
+    return LMB_FAIL(LMB_EINTERRUPTED, "stopped inside an evaluation");
+}
+
 static lmb_status run_batches(lmb_evaluator *e, lmb_eval_result *r)
 {
     double *logits = NULL;
@@ -191,6 +198,7 @@ static lmb_status run_batches(lmb_evaluator *e, lmb_eval_result *r)
     for (int64_t i = 0; i < lmb_loader_steps(e->loader); i++) {
         lmb_batch batch;
         eval_plan *p = NULL;
+        LMB_GOTO(check_stop(&e->spec), st, done);
         LMB_GOTO(lmb_loader_next(e->loader, &batch), st, done);
         LMB_GOTO(plan_for(e, batch.count, &p), st, done);
         LMB_GOTO(lmb_plan_set(p->plan, p->x, LMB_F32, batch.views[0]->data), st,

@@ -33,6 +33,7 @@ struct lmb_run {
     lmb_evaluator *evaluator;
     lmb_run_state state;
     lmb_runlog *log;
+    lmb_runlog_mark before_row; /* where the logs were before an epoch's row */
     /* The directory: made by this run; had and has a checkpoint; its lock. */
     bool made_directory, has_checkpoint, saved;
     int lock;

@@ -223,6 +223,7 @@ lmb_eval_spec lmb_run_eval_spec(const lmb_run *run)
         .loader_threads = (int32_t)t->loader_threads,
         .bf16 = run->bf16,
         .allow_reference = t->allow_reference,
+        .stop = run->observer.stop,
     };
 }
 

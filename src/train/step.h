@@ -8,6 +8,8 @@
 #include "model/model.h"
 #include "plan/plan.h"
 
+#include <signal.h>
+
 /* A network with its parameters and the input that it expects. */
 typedef struct lmb_network {
     const lmb_model *model;
@@ -87,6 +89,8 @@ typedef struct lmb_eval_spec {
     int32_t loader_threads;
     bool bf16, allow_reference, reference;
     bool transform_train; /* keep false */
+    /* May be NULL; once set, the evaluation ends with EINTERRUPTED. */
+    const volatile sig_atomic_t *stop;
 } lmb_eval_spec;
 
 typedef struct lmb_eval_result {

@@ -238,18 +238,34 @@ static lmb_status check_finite(const lmb_run *run)
         bad->name, (long long)s->epoch, (long long)s->step);
 }
 
-lmb_status lmb_run_save(lmb_run *run)
+static lmb_status save_state(lmb_run *run, const lmb_runlog_mark *mark)
 {
     const char *path = NULL;
     LMB_TRY(check_finite(run));
     LMB_TRY(lmb_run_path(run, LMB_RUN_LAST, &path));
-    LMB_TRY(lmb_runlog_mark_now(run->log, &run->state.mark));
+    run->state.mark = *mark;
     LMB_TRY(lmb_checkpoint_save(path, &run->state));
     run->saved = true;
     run->last_save = lmb_run_now();
     if (run->observer.on_checkpoint != NULL)
         run->observer.on_checkpoint(path, run->state.step, run->observer.user);
     return LMB_OK;
+}
+
+lmb_status lmb_run_save(lmb_run *run)
+{
+    lmb_runlog_mark now = {0};
+    LMB_TRY(lmb_runlog_mark_now(run->log, &now));
+    return save_state(run, &now);
+}
+
+/* Saves; the row of the epoch, if it is written, will come again. */
+static lmb_status stop_here(lmb_run *run, const lmb_runlog_mark *mark)
+{
+    LMB_TRY(mark != NULL ? save_state(run, mark) : lmb_run_save(run));
+    return LMB_FAIL(LMB_EINTERRUPTED,
+        "stopped at epoch %lld, step %lld; --resume goes on",
+        (long long)run->state.epoch, (long long)run->state.step);
 }
 
 static bool time_to_save(const lmb_run *run)
@@ -370,16 +386,14 @@ static lmb_status train_steps(lmb_run *run)
             LMB_TRY(lmb_run_save(run));
         if (stopped(run)) {
             run->train_seconds += lmb_run_now() - start;
-            LMB_TRY(lmb_run_save(run));
-            return LMB_FAIL(LMB_EINTERRUPTED,
-                "stopped at epoch %lld, step %lld; --resume goes on",
-                (long long)s->epoch, (long long)s->step);
+            return stop_here(run, NULL);
         }
     }
     const double seconds = lmb_run_now() - start;
     run->train_seconds += seconds;
     const lmb_row row = epoch_row(run,
         seconds > 0 ? (double)(run->trained_images - images) / seconds : 0);
+    LMB_TRY(lmb_runlog_mark_now(run->log, &run->before_row));
     return write_row(run, &row);
 }
 
@@ -399,8 +413,12 @@ static lmb_status train_epoch(lmb_run *run)
     lmb_run_enter_epoch(run, s->epoch);
     LMB_TRY(train_steps(run));
     const bool last = s->epoch == t->epochs || out_of_steps(run);
-    if (s->epoch % t->eval_every == 0 || last)
-        LMB_TRY(evaluate_epoch(run));
+    if (s->epoch % t->eval_every == 0 || last) {
+        const lmb_status st = evaluate_epoch(run);
+        if (st == LMB_EINTERRUPTED)
+            return stop_here(run, &run->before_row);
+        LMB_TRY(st);
+    }
     next_epoch(s);
     return lmb_run_save(run);
 }

@@ -99,13 +99,18 @@ static void check_equal_runs(const char *a, const char *b)
     assert_int_equal(count_files(b, ".lock"), 0);
 }
 
-static void resume_to_the_end(const char *run)
+static void resume_to_the_end_of(const char *whole, const char *run)
 {
     program p = {0};
     program_start(&p, "distill --resume --out %s", run);
     program_ends(&p, 0);
-    check_equal_runs(in_folder("whole"), run);
+    check_equal_runs(whole, run);
     remove_tree(run);
+}
+
+static void resume_to_the_end(const char *run)
+{
+    resume_to_the_end_of(in_folder("whole"), run);
 }
 
 /* A number of the checkpoint's state. */
@@ -321,6 +326,31 @@ static void a_signal_on_the_last_step_of_an_epoch(void **state)
     }
 }
 
+/* The epoch's row is written, its evaluation has begun. */
+static void a_signal_inside_an_evaluation(void **state)
+{
+    (void)state;
+    program p = {0};
+    const char *whole = in_folder("whole1");
+    program_start(&p, "%s --eval-batch 1 --out %s", flags(), whole);
+    program_ends(&p, 0);
+    for (int i = 0; i < 3; i++) {
+        char line[4096];
+        const char *run = in_folder("evaluating%d", i);
+        program_start(&p, "%s --eval-batch 1 --out %s", flags(), run);
+        for (int rows = 0; rows <= i;) {
+            assert_non_null(program_line(&p, line, sizeof line));
+            rows += strncmp(line, "epoch", 5) == 0 &&
+                strstr(line, " train ") != NULL;
+        }
+        (void)kill(p.pid, SIGINT);
+        program_ends(&p, 128 + SIGINT);
+        (void)printf("stopped at step %ld of epoch %d\n",
+            checkpoint_number(run, "state.step_in_epoch"), i + 1);
+        resume_to_the_end_of(whole, run);
+    }
+}
+
 static void a_second_signal_leaves_at_once(void **state)
 {
     (void)state;
@@ -403,6 +433,7 @@ int main(void)
         cmocka_unit_test(killed_after_the_last_step_it_ends_equal),
         cmocka_unit_test(a_signal_ends_the_step_and_saves),
         cmocka_unit_test(a_signal_on_the_last_step_of_an_epoch),
+        cmocka_unit_test(a_signal_inside_an_evaluation),
         cmocka_unit_test(a_second_signal_leaves_at_once),
         cmocka_unit_test(a_full_disk_leaves_the_old_checkpoint),
         cmocka_unit_test(a_full_disk_at_the_start_leaves_nothing),

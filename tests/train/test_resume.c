@@ -202,7 +202,7 @@ static void killed_at_any_step_it_ends_equal(void **state)
         program p = {0};
         const char *run = in_folder("killed%ld", i);
         const long epoch = lmb_rng_below(&rng, EPOCHS);
-        const long step = epoch * STEPS + 3 + lmb_rng_below(&rng, STEPS - 4);
+        const long step = epoch * STEPS + 4 + lmb_rng_below(&rng, STEPS - 5);
         const double ms = 3 * lmb_rng_uniform(&rng);
         run_until(&p, run, step, ms);
         const bool hit = killed_in_time(&p);

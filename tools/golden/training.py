@@ -24,11 +24,11 @@ One JSON file each:
     first    number of the first batch: the first of which no ReLU and no max
              pool is so near to going the other way that rounding could flip it
              (a single one moves gradients by up to 1 %), or the best of 100
-             (ShuffleV1: of 300)
+             (ShuffleV1 and V2: of 300)
     margin   how near the nearest is, in deviations of single precision from
              double in its channel
     count    images of the first batch that the three following are of: 4, or 2
-             for ShuffleV1; among the ReLUs of more there is always one too near
+             for ShuffleV1, V2; among the ReLUs of more one is always too near
     loss     of the first step
     grads    of the first step: as above
     running  buffer -> the same of its values after the first step
@@ -316,7 +316,7 @@ def steps_and_spread(name, parts, first):
 
 
 def steps_of(name, parts):
-    count, candidates = (2, 300) if name == "ShuffleV1" else (4, 100)
+    count, candidates = (2, 300) if name[:7] == "Shuffle" else (4, 100)
     margin, first = choose_batch(name, count, candidates)
     single, double = torch.float32, torch.float64
     loss, grads, running = first_step(name, parts, first, single, True, count)

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "backend/cpu/threads.h"
 #include "golden_weights.h"
 #include "optim/optim.h"
 #include "train/network.h"
@@ -109,6 +110,8 @@ static inline void train_open(train_run *r, const char *golden,
     const char *preset, bool exact)
 {
     *r = (train_run){.golden = train_golden(golden)};
+    /* Steps this small are slower on many threads, far slower on busy ones. */
+    (void)lmb_set_threads(1);
     const lmb_dtype dtype = exact ? LMB_F64 : LMB_F32;
     train_network(student, "", dtype, &r->student);
     train_network(teacher, "teacher/", dtype, &r->teacher);

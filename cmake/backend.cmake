@@ -32,7 +32,7 @@ add_library(lmb_backend_cpu STATIC ${cpu_sources})
 set_target_properties(lmb_backend_cpu PROPERTIES POSITION_INDEPENDENT_CODE ON)
 target_link_libraries(lmb_backend_cpu PUBLIC lmb_flags lmb_base lmb_tensor m
   ${LMB_BACKEND_LIBS})
-foreach(use graph op)
+foreach(use detect graph op)
   if(TARGET lmb_${use})
     target_link_libraries(lmb_backend_cpu PUBLIC lmb_${use})
   endif()

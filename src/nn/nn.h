@@ -26,6 +26,8 @@ typedef struct lmb_nn {
      * running statistics twice a step. That happens only if it is set; else the
      * taps are the same values, from the network's own calls. */
     bool want_pre;
+    const void *options; /* the network's (model.h: lmb_model_opts), or NULL */
+    struct lmb_detection *detection; /* detectors: model.h */
     char prefix[192];
     int16_t marks[LMB_NN_DEPTH]; /* lengths of prefix before each push */
     int depth;

@@ -14,10 +14,10 @@
  * have no such options refuse all but the defaults. */
 typedef struct lmb_model_opts {
     double width; /* factor on the backbone's channels; 1 */
-    int32_t fpn_channels; /* 256 */
-    int32_t head_convs; /* depth of the heads' towers; 4 */
-    int32_t head_width; /* RoI head's linear layers; 1024 */
-    int32_t frozen_stages; /* backbone: -1 none, 0 stem, 1 stem + stage 1 .. */
+    int64_t fpn_channels; /* 256 */
+    int64_t head_convs; /* depth of the heads' towers; 4 */
+    int64_t head_width; /* RoI head's linear layers; 1024 */
+    int64_t frozen_stages; /* backbone: -1 none, 0 stem, 1 stem + stage 1 .. */
     bool norm_eval; /* backbone's batch norm keeps its running statistics */
 } lmb_model_opts;
 extern const lmb_opt lmb_model_opts_table[];

@@ -82,7 +82,8 @@ void lmb_str_json_number(lmb_str *s, double value)
         return;
     }
     char text[40];
-    for (int digits = 6; digits <= 17; digits++) {
+    /* 15 digits give back every shorter number, less its zeros. */
+    for (int digits = 15; digits <= 17; digits++) {
         (void)snprintf(text, sizeof text, "%.*g", digits, value);
         if (strtod(text, NULL) == value)
             break;

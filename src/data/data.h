@@ -1,4 +1,5 @@
-/* data.h: labelled pictures for classification: data sets, views of them.
+/* data.h: labelled pictures, for classification or detection: data sets, views
+ * of them.
  *
  * A data set is read-only after it is opened; every function that takes a
  * const lmb_dataset may be called from many threads at once. */
@@ -16,6 +17,8 @@ typedef struct lmb_dataset_opts {
     int64_t train_count; /* shapes: pictures in train (default 20000) */
     int64_t test_count; /* shapes: pictures in val and test (default 4000) */
     int32_t classes; /* shapes: 2 .. 100 (default 100) */
+    const char *json; /* coco: the instances file (default: looked for) */
+    const char *images; /* coco: the folder of its pictures (likewise) */
 } lmb_dataset_opts;
 
 /* Opens `spec` = "NAME" or "NAME:DIR" (datasets.def has the names).
@@ -51,16 +54,49 @@ bool lmb_dataset_is_test(const lmb_dataset *ds);
 void lmb_dataset_mean_std(
     const lmb_dataset *ds, double mean_out[3], double std_out[3]);
 /* XXH64 over labels and pixels (pictures in memory) or over names, labels and
- * file sizes (imagefolder): for manifests and caches. */
+ * file sizes, and over boxes: for manifests and caches. */
 uint64_t lmb_dataset_hash(const lmb_dataset *ds);
 
-/* 0 .. classes-1; i in 0 .. count-1. */
+/* 0 .. classes-1; i in 0 .. count-1. What splits are balanced by: in a
+ * detection set that of the picture's classes which has the fewest boxes in
+ * the set, or -1 without boxes. */
 int32_t lmb_dataset_label(const lmb_dataset *ds, int64_t i);
 /* Picture i. The pixels live in the data set or in `scratch` (one per
  * thread): valid until the next call with the same scratch. Errors: EINVAL i;
  * EFORMAT, EIO, ENOTFOUND with the file's name. */
 lmb_status lmb_dataset_image(const lmb_dataset *ds, int64_t i,
     lmb_scratch *scratch, lmb_image *out) LMB_MUST_CHECK;
+
+/* --- detection -------------------------------------------------------------
+ */
+
+/* Boxes of one picture; borrowed from the data set. */
+typedef struct lmb_ground_truth {
+    int64_t count;
+    const float *boxes; /* [count, 4] x0 y0 x1 y1, pixels as stored */
+    const int32_t *labels; /* [count] 0 .. classes-1 */
+    const uint8_t *crowd; /* [count] 1: neither hit nor miss (COCO's crowd
+                             regions, VOC's difficult objects) */
+    const float *area; /* [count] COCO: of the mask; else of the box */
+} lmb_ground_truth;
+
+bool lmb_dataset_is_detection(const lmb_dataset *ds);
+/* Boxes are inside their picture and not empty. EINVAL i, or a set for
+ * classification. */
+lmb_status lmb_dataset_truth(
+    const lmb_dataset *ds, int64_t i, lmb_ground_truth *out) LMB_MUST_CHECK;
+/* COCO: the file's own id; else the position in the split, from 1. */
+int64_t lmb_dataset_image_id(const lmb_dataset *ds, int64_t i);
+/* COCO: the file's own id; YOLO: the label; else the label + 1. */
+int64_t lmb_dataset_category_id(const lmb_dataset *ds, int32_t label);
+/* The file of picture i, or NULL if it is in memory. */
+const char *lmb_dataset_picture_path(const lmb_dataset *ds, int64_t i);
+/* Size of picture i; false if it is not known without decoding it. A
+ * detection set knows it, and a picture of another size is an error. */
+bool lmb_dataset_picture_size(
+    const lmb_dataset *ds, int64_t i, int32_t *height_out, int32_t *width_out);
+/* What was left out or mended on opening, one line; "" if nothing was. */
+const char *lmb_dataset_notes(const lmb_dataset *ds);
 
 /* --- views: keep their parent alive, share its pixels ----------------------
  */

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "data/hash.h"
+#include "data/truth.h"
 
 #include <string.h>
 
@@ -117,6 +118,7 @@ void lmb_dataset_free(lmb_dataset *ds)
 {
     while (ds != NULL && atomic_fetch_sub(&ds->refs, 1) == 1) {
         lmb_dataset *parent = ds->parent;
+        lmb__truth_free(ds->truth);
         lmb_arena_free(ds->arena);
         lmb_free(ds->labels);
         lmb_free(ds->pixels);
@@ -192,8 +194,10 @@ lmb_status lmb_dataset_image(
             ds->name, (long long)i, (long long)ds->count - 1);
     for (; ds->parent != NULL; ds = ds->parent)
         i = ds->indices[i];
-    if (ds->pixels == NULL)
-        return lmb_image_load(ds->paths[i], scratch, out);
+    if (ds->pixels == NULL) {
+        LMB_TRY(lmb_image_load(ds->paths[i], scratch, out));
+        return ds->truth != NULL ? lmb__truth_check_size(ds, i, out) : LMB_OK;
+    }
     const int64_t size = (int64_t)ds->height * ds->width * 3;
     *out = (lmb_image){ds->height, ds->width, ds->pixels + i * size};
     return LMB_OK;

@@ -25,6 +25,9 @@ typedef struct lmb_dataset_row {
         const lmb_dataset_opts *opts, lmb_dataset *ds);
 } lmb_dataset_row;
 
+/* The boxes of a detection set (truth.h fills it). */
+typedef struct lmb_truth_table lmb_truth_table;
+
 struct lmb_dataset {
     const char *name;
     atomic_int refs;
@@ -40,6 +43,7 @@ struct lmb_dataset {
     size_t capacity; /* of labels and pixels, in samples */
     uint8_t *pixels; /* [count, height, width, 3] */
     const char *const *paths; /* [count] */
+    lmb_truth_table *truth; /* NULL: classification */
     lmb_dataset *parent;
     int64_t *indices;
 };

@@ -97,7 +97,7 @@ static void work_fini(work *w)
 static void choose(const lmb_dataset *ds, double fraction, int64_t least,
     uint64_t seed, uint64_t purpose, work *w)
 {
-    for (int32_t c = 0; c < ds->classes; c++) {
+    for (int32_t c = -1; c < ds->classes; c++) { /* -1: no boxes */
         const int64_t n = gather(ds, c, w->members);
         int64_t k = (int64_t)floor(fraction * (double)n + 0.5);
         if (k < least)

@@ -1,49 +1,10 @@
 /* The spatial ops against PyTorch 1.13 in float64: values and gradients of
  * tests/golden/spatial_ops.txt (made by tools/golden/spatial_ops.py, where the
  * inputs are described). Limit 1e-12. */
-#include "op_bench.h"
+#include "op_golden.h"
 
 static const double LIMIT = 1e-12;
-
-static void ramp(int k, int64_t n, double *x)
-{
-    for (int64_t i = 0; i < n; i++)
-        x[i] = (double)((37 * i + 101 * k + 11) * 7919 % 1009) / 504.5 - 1;
-}
-
-/* --- the file ------------------------------------------------------------- */
-
-enum { MOST = 512 };
-
-/* The numbers of record "name array", which must be `n`. */
-static void golden(const char *name, const char *array, int64_t n, double *out)
-{
-    FILE *file = fopen(LMB_TEST_DIR "/golden/spatial_ops.txt", "r");
-    assert_non_null(file);
-    char have_name[64], have_array[64];
-    int count;
-    bool found = false;
-    while (!found &&
-        fscanf(file, "%63s %63s %d", have_name, have_array, &count) == 3) {
-        assert_in_range(count, 1, MOST);
-        for (int i = 0; i < count; i++)
-            assert_int_equal(fscanf(file, "%lf", &out[i]), 1);
-        found = strcmp(have_name, name) == 0 && strcmp(have_array, array) == 0;
-    }
-    (void)fclose(file);
-    if (!found)
-        fail_msg("no record %s %s", name, array);
-    assert_int_equal(count, n);
-}
-
-static void check(
-    const op_bench *r, const char *name, const char *array, lmb_value v)
-{
-    double want[MOST];
-    const int64_t n = op_bench_count(r, v);
-    golden(name, array, n, want);
-    lmb_test_arrays(op_bench_at(r, v), want, n, LIMIT, name, array, (int)n);
-}
+#define PATH LMB_TEST_DIR "/golden/spatial_ops.txt"
 
 /* --- the cases ------------------------------------------------------------ */
 
@@ -125,14 +86,6 @@ static const lmb_size_attr nearest_wide = {{1, 22}, LMB_RESIZE_NEAREST};
 static const lmb_size_attr bilinear = {{7, 3}, LMB_RESIZE_BILINEAR};
 static const lmb_size_attr bilinear_wide = {{3, 9}, LMB_RESIZE_BILINEAR};
 
-typedef struct golden_case {
-    const char *name;
-    op_build build;
-    const void *user;
-    int n;
-    lmb_shape shape[3];
-} golden_case;
-
 /* clang-format off */
 static const golden_case cases[] = {
     {"conv2d", conv, &strided, 3,
@@ -165,36 +118,11 @@ static const golden_case cases[] = {
 };
 /* clang-format on */
 
-static void check_case(const golden_case *c)
-{
-    lmb_graph *g;
-    CHECK_OK(lmb_graph_new(&g));
-    lmb_value x[3] = {LMB_NONE, LMB_NONE, LMB_NONE}, dx[3];
-    const char *const names[3] = {"d0", "d1", "d2"};
-    for (int k = 0; k < c->n; k++)
-        x[k] = lmb_graph_input(g, names[k], LMB_F32, c->shape[k]);
-    const lmb_value y = c->build(g, x, c->user);
-    const lmb_value w = lmb_graph_input(g, "w", LMB_F32, lmb_graph_shape(g, y));
-    const lmb_value loss = lmb_sum(g, lmb_mul(g, y, w), LMB_ALL_AXES, false);
-    lmb_backward(g, loss, c->n, x, dx);
-    op_bench r;
-    op_bench_new(&r, g);
-    for (int k = 0; k < c->n; k++)
-        ramp(k, op_bench_count(&r, x[k]), op_bench_at(&r, x[k]));
-    ramp(9, op_bench_count(&r, w), op_bench_at(&r, w));
-    op_bench_run(&r);
-    check(&r, c->name, "y", y);
-    for (int k = 0; k < c->n; k++)
-        check(&r, c->name, names[k], dx[k]);
-    op_bench_free(&r);
-    lmb_graph_free(g);
-}
-
 static void values_and_gradients_equal_pytorch(void **state)
 {
     (void)state;
     for (size_t i = 0; i < LMB_COUNT(cases); i++)
-        check_case(&cases[i]);
+        golden_check(PATH, &cases[i], LIMIT);
 }
 
 /* From 0 and 1, after one batch of the case batch_norm_train. */
@@ -220,10 +148,10 @@ static void running_statistics_equal_pytorch(void **state)
     ramp(0, 36, op_bench_at(&r, x));
     op_bench_run(&r);
     double want[MOST];
-    golden("running", "mean", 2, want);
+    golden(PATH, "running", "mean", 2, want);
     for (int i = 0; i < 2; i++)
         CHECK_NEAR(lmb_param_get(mean, i), want[i], LIMIT);
-    golden("running", "var", 2, want);
+    golden(PATH, "running", "var", 2, want);
     for (int i = 0; i < 2; i++)
         CHECK_NEAR(lmb_param_get(var, i), want[i], LIMIT);
     op_bench_free(&r);

@@ -7,6 +7,7 @@
 #define LMB_OP_OPS_H
 
 #include "op/op.h"
+#include "op/op_detect.h"
 
 #define LMB_OP(name, file) extern const lmb_op lmb_op_##name;
 #include "op/ops.def"
@@ -192,6 +193,21 @@ typedef struct lmb_size_attr {
 typedef struct lmb_shuffle_attr {
     int32_t groups;
 } lmb_shuffle_attr;
+
+/* group_norm(x, gamma, beta) -> y, mean [N, G], var [N, G] (biased)
+ * group_norm_bwd(dy, x, gamma, mean, var) -> dx, dgamma [C], dbeta [C] */
+typedef struct lmb_group_norm_attr {
+    int32_t groups;
+    double eps;
+} lmb_group_norm_attr;
+
+/* roi_align(x0, .., xl-1, rois) -> [R, C, size, size]    lmb_roi_align_attr
+ * roi_align_bwd(dy, rois) -> dx of one level, of the given shape */
+typedef struct lmb_roi_align_bwd_attr {
+    lmb_roi_align_attr align;
+    int32_t level;
+    lmb_shape shape; /* [N, C, H, W] */
+} lmb_roi_align_bwd_attr;
 
 /* store_grad(grad) -> [] (a dummy 0); side effect on the parameter's slot. */
 typedef struct lmb_store_grad_attr {

@@ -17,6 +17,10 @@
     { \
         .fill = INDEX, .limit = n, .shape = __VA_ARGS__ \
     }
+#define BOXES(images, n) \
+    { \
+        .fill = ROIS, .limit = images, .shape = S(n, 5) \
+    }
 #define CASE(name, attribute, ...) \
     { \
         .op = &lmb_op_##name, .attr = attribute, .in = { __VA_ARGS__ } \
@@ -29,6 +33,11 @@
 
 static const int32_t bounds[] = {0, 1, 4, 24, 57, 100};
 #define SEGMENTS A(lmb_segment_attr, 5, bounds)
+
+/* levels, size, samples, strides, canonical size and level, aligned */
+static const lmb_roi_align_attr roi_fixed = {2, 3, 2, {8, 16}, 60, 0, true};
+static const lmb_roi_align_attr roi_pixels = {2, 4, 0, {4, 8}, 40, 0, false};
+static const lmb_roi_align_attr roi_one = {1, 7, 0, {4}, 56, 0, true};
 
 #define SMALL S(3, 16, 5, 7)
 #define ODD S(2, 11, 6, 3)
@@ -116,6 +125,42 @@ static const kernel_case cases[] = {
     CASE(batch_norm_infer, NORM(1e-5, false), IN(NORMAL, S(70, 50)),
         IN(NORMAL, S(50)), IN(NORMAL, S(50)), IN(NORMAL, S(50)),
         IN(POSITIVE, S(50))),
+    CASE(group_norm, A(lmb_group_norm_attr, 4, 1e-5), IN(NORMAL, SMALL),
+        IN(NORMAL, S(16)), IN(NORMAL, S(16))),
+    CASE(group_norm, A(lmb_group_norm_attr, 11, 1e-5), IN(SHIFTED, ODD),
+        IN(NORMAL, S(11)), IN(NORMAL, S(11))),
+    CASE(group_norm, A(lmb_group_norm_attr, 1, 1e-3), IN(SHIFTED, ODD),
+        IN(NORMAL, S(11)), IN(NORMAL, S(11))),
+    CASE(group_norm, A(lmb_group_norm_attr, 8, 1e-5), IN(NORMAL, BIG),
+        IN(NORMAL, S(32)), IN(NORMAL, S(32))),
+    CASE(group_norm, A(lmb_group_norm_attr, 32, 1e-5),
+        IN(NORMAL, S(2, 160, 9, 31)), IN(NORMAL, S(160)), IN(NORMAL, S(160))),
+    CASE(group_norm_bwd, A(lmb_group_norm_attr, 4, 1e-5), IN(NORMAL, SMALL),
+        IN(NORMAL, SMALL), IN(NORMAL, S(16)), IN(NORMAL, S(3, 4)),
+        IN(POSITIVE, S(3, 4))),
+    CASE(group_norm_bwd, A(lmb_group_norm_attr, 1, 1e-5), IN(NORMAL, ODD),
+        IN(NORMAL, ODD), IN(NORMAL, S(11)), IN(NORMAL, S(2, 1)),
+        IN(POSITIVE, S(2, 1))),
+    CASE(group_norm_bwd, A(lmb_group_norm_attr, 32, 1e-5),
+        IN(NORMAL, S(2, 160, 9, 31)), IN(NORMAL, S(2, 160, 9, 31)),
+        IN(NORMAL, S(160)), IN(NORMAL, S(2, 32)), IN(POSITIVE, S(2, 32))),
+    CASE(roi_align, &roi_fixed, IN(NORMAL, S(2, 16, 14, 12)),
+        IN(NORMAL, S(2, 16, 7, 6)), BOXES(2, 30)),
+    CASE(roi_align, &roi_pixels, IN(NORMAL, S(2, 11, 25, 30)),
+        IN(NORMAL, S(2, 11, 13, 15)), BOXES(2, 30)),
+    CASE(roi_align, &roi_one, IN(NORMAL, S(3, 96, 25, 30)), BOXES(3, 20)),
+    CASE(roi_align_bwd,
+        A(lmb_roi_align_bwd_attr, {2, 3, 2, {8, 16}, 60, 0, true}, 0,
+            S(2, 16, 14, 12)),
+        IN(NORMAL, S(30, 16, 3, 3)), BOXES(2, 30)),
+    CASE(roi_align_bwd,
+        A(lmb_roi_align_bwd_attr, {2, 4, 0, {4, 8}, 40, 0, false}, 1,
+            S(2, 11, 13, 15)),
+        IN(NORMAL, S(30, 11, 4, 4)), BOXES(2, 30)),
+    CASE(roi_align_bwd,
+        A(lmb_roi_align_bwd_attr, {1, 7, 0, {4}, 56, 0, true}, 0,
+            S(3, 96, 25, 30)),
+        IN(NORMAL, S(20, 96, 7, 7)), BOXES(3, 20)),
     CASE(max_pool2d, POOL(2, 2, 0, true), IN(NORMAL, BIG)),
     CASE(max_pool2d, POOL(3, 2, 1, true), IN(SPECIAL, ODD)),
     CASE_OF(max_pool2d_bwd, POOL_BWD(3, 2, 1, true, 7, 9), max_pool2d,

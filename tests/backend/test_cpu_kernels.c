@@ -24,6 +24,7 @@ typedef enum fill {
     MASK, /* relu of a normal */
     SPECIAL, /* now and then NaN, infinities, 0, huge, tiny */
     INDEX, /* 0 .. limit - 1 */
+    ROIS, /* rows of an image below limit and a box of some 100 pixels */
     FORWARD, /* output 0 of `forward` on the input before */
     FORWARD_POOL, /* the same, attribute = lmb_pool_bwd_attr.pool */
 } fill;
@@ -140,6 +141,15 @@ static double element_get(const lmb_buf *b, int64_t i)
     return (double)((const float *)b->data)[i];
 }
 
+/* Element e of RoIs; `last` is the element two before it. */
+static double roi_value(lmb_rng *rng, int64_t e, double last, int32_t limit)
+{
+    if (e % 5 == 0)
+        return (double)lmb_rng_below(rng, (uint32_t)limit);
+    const double u = lmb_rng_uniform(rng);
+    return e % 5 < 3 ? 150 * u - 25 : last + 130 * u * u;
+}
+
 /* layout: 0 plain, 1 channels last, 16 blocked; half: bf16 for what the rule
  * lets be bf16. */
 static void buf_new(run *r, lmb_buf *b, const lmb_kernel *k, lmb_type type,
@@ -184,7 +194,11 @@ static void inputs_make(run *r, const lmb_kernel *k, int layout, bool half)
             continue;
         }
         for (int64_t e = 0; e < lmb_shape_count(&in->shape); e++)
-            element_set(b, e, value(in->fill, &rng, in->limit));
+            element_set(b, e,
+                in->fill == ROIS
+                    ? roi_value(&rng, e, e % 5 < 3 ? 0 : element_get(b, e - 2),
+                          in->limit)
+                    : value(in->fill, &rng, in->limit));
     }
 }
 

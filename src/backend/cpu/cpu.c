@@ -13,11 +13,13 @@
 #define FILES(X, level) \
     X(k_elementwise, level) \
     X(k_batch_norm, level) \
+    X(k_group_norm, level) \
     X(k_pool, level) \
     X(k_reduce, level) \
     X(k_softmax, level) \
     X(k_shape, level) \
     X(k_resize, level) \
+    X(k_roi_align, level) \
     X(k_index, level)
 #if defined(LMB_CPU_X86)
 #define LEVELS(X) X(base) X(v3) X(v4) X(v4bf16)

@@ -20,11 +20,16 @@ static lmb_value basic(lmb_nn *nn, lmb_value x, int planes, int stride)
     return lmb_nn_conv_bn(nn, "conv2", "bn2", lmb_relu(nn->g, y), &second);
 }
 
-static lmb_value bottleneck(lmb_nn *nn, lmb_value x, int planes, int stride)
+static lmb_value bottleneck(lmb_nn *nn, lmb_value x, int planes, int stride,
+    const lmb_resnet_style *style)
 {
-    const lmb_conv_opt reduce = conv(planes, 1, 1);
-    const lmb_conv_opt middle = conv(planes, 3, stride);
+    const int inner = style->groups > 0
+        ? planes * style->group_width / 64 * style->groups
+        : planes;
+    const lmb_conv_opt reduce = conv(inner, 1, 1);
+    lmb_conv_opt middle = conv(inner, 3, stride);
     const lmb_conv_opt expand = conv(4 * planes, 1, 1);
+    middle.groups = style->groups;
     lmb_value y = lmb_nn_conv_bn(nn, "conv1", "bn1", x, &reduce);
     y = lmb_nn_conv_bn(nn, "conv2", "bn2", lmb_relu(nn->g, y), &middle);
     return lmb_nn_conv_bn(nn, "conv3", "bn3", lmb_relu(nn->g, y), &expand);
@@ -34,8 +39,9 @@ lmb_value lmb_resnet_block(lmb_nn *nn, lmb_value x, int planes, int stride,
     const lmb_resnet_style *style)
 {
     const int out = style->bottleneck ? 4 * planes : planes;
-    const lmb_value y = style->bottleneck ? bottleneck(nn, x, planes, stride)
-                                          : basic(nn, x, planes, stride);
+    const lmb_value y = style->bottleneck
+        ? bottleneck(nn, x, planes, stride, style)
+        : basic(nn, x, planes, stride);
     lmb_value skip = x;
     if (stride != 1 || lmb_graph_dim(nn->g, x, 1) != out) {
         const lmb_conv_opt project = conv(out, 1, stride);

@@ -5,7 +5,8 @@
  *              times as wide at its end
  * y = ReLU(branch + shortcut); the shortcut is x, or conv1x1(stride)-BN where
  * stride or channels change. Source: He et al. 2016, arXiv:1512.03385,
- * figures 2 and 5, with the stride of a bottleneck on its 3x3 convolution. */
+ * figures 2 and 5, with the stride of a bottleneck on its 3x3 convolution.
+ * Groups: Xie et al. 2017, arXiv:1611.05431, table 1. */
 #ifndef LMB_MODEL_RESNET_BLOCKS_H
 #define LMB_MODEL_RESNET_BLOCKS_H
 
@@ -14,6 +15,9 @@
 typedef struct lmb_resnet_style {
     bool bottleneck;
     const char *shortcut; /* its name: "downsample" or "shortcut" */
+    /* ResNeXt: the 3x3 convolution of a bottleneck has `groups` groups of
+     * planes * group_width / 64 channels; 0: one group of `planes`. */
+    int groups, group_width;
 } lmb_resnet_style;
 
 /* One block; returns the sum before the last ReLU. */

@@ -85,8 +85,8 @@ lmb_value lmb_nn_param(lmb_nn *nn, const char *name, lmb_shape shape,
         return LMB_NONE;
     (void)snprintf(full, sizeof full, "%s%s%.60s", nn->prefix,
         nn->prefix[0] != '\0' ? "." : "", name);
-    const lmb_status st =
-        lmb_params_add(nn->params, full, &shape, init, trainable, &param);
+    const lmb_status st = lmb_params_add(
+        nn->params, full, &shape, init, trainable && !nn->frozen, &param);
     if (st != LMB_OK) {
         lmb_graph_fail(nn->g, st);
         return LMB_NONE;

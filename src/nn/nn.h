@@ -26,6 +26,12 @@ typedef struct lmb_nn {
      * running statistics twice a step. That happens only if it is set; else the
      * taps are the same values, from the network's own calls. */
     bool want_pre;
+    /* Parts that do not learn: their parameters are buffers, which no optimiser
+     * and no gradient sees, and their batch norms use running statistics. */
+    bool frozen;
+    /* Batch norms keep their running statistics in training, too; gamma and
+     * beta learn. */
+    bool norm_eval;
     const void *options; /* the network's (model.h: lmb_model_opts), or NULL */
     struct lmb_detection *detection; /* detectors: model.h */
     char prefix[192];
@@ -51,13 +57,15 @@ void lmb_nn_tap(lmb_nn *nn, const char *name, lmb_value v);
 void lmb_nn_tap_at(lmb_nn *nn, const char *name, int i, lmb_value v);
 /* LMB_NONE if there is no such tap. */
 lmb_value lmb_nn_tap_find(const lmb_nn *nn, const char *name);
-/* A parameter "<prefix>.<name>". */
+/* A parameter "<prefix>.<name>"; a buffer while nn->frozen. */
 lmb_value lmb_nn_param(lmb_nn *nn, const char *name, lmb_shape shape,
     lmb_init init, bool trainable);
 
 /* Initialisation rules for a weight [O, I/groups, kh, kw] or [O, I]. */
 lmb_init lmb_init_kaiming_fan_out(lmb_shape weight); /* normal, ReLU gain */
 lmb_init lmb_init_torch_default(lmb_shape weight); /* U(+-1/sqrt(fan_in)) */
+lmb_init lmb_init_xavier_uniform(lmb_shape weight); /* gain 1 */
+lmb_init lmb_init_lecun_uniform(lmb_shape weight); /* U(+-sqrt(3/fan_in)) */
 lmb_init lmb_init_constant(double value);
 lmb_init lmb_init_normal(double mean, double std);
 
@@ -75,9 +83,14 @@ lmb_value lmb_nn_conv(
 /* Batch norm with weight, bias, running_mean, running_var and (as PyTorch
  * files have it) no counter; gamma 1, beta 0. */
 lmb_value lmb_nn_batch_norm(lmb_nn *nn, const char *name, lmb_value x);
-/* Convolution, then batch norm: two layers with names of their own. */
+/* Convolution, then batch norm: two layers with names of their own. In training
+ * with running statistics (frozen, norm_eval) the norm is folded into weights
+ * and bias at once, so that its gradients are sums over weights, not maps. */
 lmb_value lmb_nn_conv_bn(lmb_nn *nn, const char *conv, const char *bn,
     lmb_value x, const lmb_conv_opt *opt);
+/* Group norm with weight (gamma, 1) and bias (beta, 0), eps bn_eps. */
+lmb_value lmb_nn_group_norm(
+    lmb_nn *nn, const char *name, lmb_value x, int groups);
 /* Weight [out, in], bias [out]. */
 lmb_value lmb_nn_linear(lmb_nn *nn, const char *name, lmb_value x, int out,
     lmb_init weight, lmb_init bias);

@@ -1,6 +1,8 @@
 /* nn_layers.c: layers: ops with their parameters. */
 #include "nn/nn.h"
 
+#include "op/op_detect.h"
+
 #include <stdio.h>
 
 static int or_one(int value)
@@ -23,22 +25,31 @@ static lmb_init bias_rule(const lmb_conv_opt *opt, lmb_shape weight)
     return opt->kaiming ? lmb_init_constant(0) : lmb_init_torch_default(weight);
 }
 
+static lmb_conv_attr conv_attr(const lmb_conv_opt *opt)
+{
+    lmb_conv_attr attr = lmb_conv_square(or_one(opt->stride), opt->pad);
+    attr.groups = or_one(opt->groups);
+    return attr;
+}
+
+static lmb_value conv_weight(lmb_nn *nn, lmb_value x, const lmb_conv_opt *opt)
+{
+    const int64_t in = lmb_graph_dim(nn->g, x, 1);
+    const lmb_shape shape =
+        LMB_SHAPE(opt->out, in / or_one(opt->groups), opt->kernel, opt->kernel);
+    return lmb_nn_param(nn, "weight", shape, weight_rule(opt, shape), true);
+}
+
 lmb_value lmb_nn_conv(
     lmb_nn *nn, const char *name, lmb_value x, const lmb_conv_opt *opt)
 {
-    const int groups = or_one(opt->groups);
-    const int64_t in = lmb_graph_dim(nn->g, x, 1);
-    const lmb_shape shape =
-        LMB_SHAPE(opt->out, in / groups, opt->kernel, opt->kernel);
-    lmb_conv_attr attr = lmb_conv_square(or_one(opt->stride), opt->pad);
+    const lmb_conv_attr attr = conv_attr(opt);
     lmb_value bias = LMB_NONE;
-    attr.groups = groups;
     lmb_nn_push(nn, "%s", name);
-    const lmb_value weight =
-        lmb_nn_param(nn, "weight", shape, weight_rule(opt, shape), true);
+    const lmb_value weight = conv_weight(nn, x, opt);
     if (opt->bias)
-        bias = lmb_nn_param(
-            nn, "bias", LMB_SHAPE(opt->out), bias_rule(opt, shape), true);
+        bias = lmb_nn_param(nn, "bias", LMB_SHAPE(opt->out),
+            bias_rule(opt, lmb_graph_shape(nn->g, weight)), true);
     const lmb_value y = lmb_conv2d(nn->g, x, weight, bias, &attr);
     lmb_nn_pop(nn);
     return y;
@@ -60,26 +71,63 @@ static lmb_param *owner_of(
     return param;
 }
 
+typedef struct norm {
+    lmb_value gamma, beta;
+    lmb_param *mean, *var; /* NULL: the graph has failed */
+} norm;
+
+static norm norm_open(lmb_nn *nn, const char *name, int64_t channels)
+{
+    const lmb_shape shape = LMB_SHAPE(channels);
+    norm n;
+    lmb_nn_push(nn, "%s", name);
+    n.gamma = lmb_nn_param(nn, "weight", shape, lmb_init_constant(1), true);
+    n.beta = lmb_nn_param(nn, "bias", shape, lmb_init_constant(0), true);
+    n.mean = owner_of(nn, "running_mean", shape, 0);
+    n.var = owner_of(nn, "running_var", shape, 1);
+    return n;
+}
+
+static bool batch_statistics(const lmb_nn *nn)
+{
+    return nn->mode == LMB_MODE_TRAIN && !nn->frozen && !nn->norm_eval;
+}
+
 lmb_value lmb_nn_batch_norm(lmb_nn *nn, const char *name, lmb_value x)
 {
-    const lmb_shape shape = LMB_SHAPE(lmb_graph_dim(nn->g, x, 1));
     lmb_value y = LMB_NONE;
-    lmb_nn_push(nn, "%s", name);
-    const lmb_value gamma =
-        lmb_nn_param(nn, "weight", shape, lmb_init_constant(1), true);
-    const lmb_value beta =
-        lmb_nn_param(nn, "bias", shape, lmb_init_constant(0), true);
-    lmb_param *mean = owner_of(nn, "running_mean", shape, 0);
-    lmb_param *var = owner_of(nn, "running_var", shape, 1);
-    if (mean == NULL || var == NULL)
+    const norm n = norm_open(nn, name, lmb_graph_dim(nn->g, x, 1));
+    if (n.mean == NULL || n.var == NULL)
         y = LMB_NONE;
-    else if (nn->mode == LMB_MODE_TRAIN)
-        y = lmb_batch_norm_train(
-            nn->g, x, gamma, beta, nn->bn_eps, nn->bn_momentum, mean, var);
+    else if (batch_statistics(nn))
+        y = lmb_batch_norm_train(nn->g, x, n.gamma, n.beta, nn->bn_eps,
+            nn->bn_momentum, n.mean, n.var);
     else
-        y = lmb_batch_norm_infer(nn->g, x, gamma, beta,
-            lmb_graph_param(nn->g, mean), lmb_graph_param(nn->g, var),
+        y = lmb_batch_norm_infer(nn->g, x, n.gamma, n.beta,
+            lmb_graph_param(nn->g, n.mean), lmb_graph_param(nn->g, n.var),
             nn->bn_eps);
+    lmb_nn_pop(nn);
+    return y;
+}
+
+/* w' = w s, b' = beta - mean s, s = gamma / sqrt(var + eps). */
+static lmb_value folded(lmb_nn *nn, const char *name, lmb_value x, lmb_value w,
+    const lmb_conv_attr *attr)
+{
+    lmb_graph *g = nn->g;
+    lmb_value y = LMB_NONE;
+    const int64_t out = lmb_graph_dim(g, w, 0);
+    const norm n = norm_open(nn, name, out);
+    if (n.mean != NULL && n.var != NULL) {
+        const lmb_value var = lmb_graph_param(g, n.var);
+        const lmb_value s = lmb_mul(g, n.gamma,
+            lmb_reciprocal(g, lmb_sqrt(g, lmb_shift(g, var, nn->bn_eps))));
+        const lmb_value bias =
+            lmb_sub(g, n.beta, lmb_mul(g, lmb_graph_param(g, n.mean), s));
+        const lmb_value scaled =
+            lmb_mul(g, w, lmb_reshape(g, s, LMB_SHAPE(out, 1, 1, 1)));
+        y = lmb_conv2d(g, x, scaled, bias, attr);
+    }
     lmb_nn_pop(nn);
     return y;
 }
@@ -87,7 +135,28 @@ lmb_value lmb_nn_batch_norm(lmb_nn *nn, const char *name, lmb_value x)
 lmb_value lmb_nn_conv_bn(lmb_nn *nn, const char *conv, const char *bn,
     lmb_value x, const lmb_conv_opt *opt)
 {
-    return lmb_nn_batch_norm(nn, bn, lmb_nn_conv(nn, conv, x, opt));
+    if (nn->mode != LMB_MODE_TRAIN || batch_statistics(nn) || opt->bias)
+        return lmb_nn_batch_norm(nn, bn, lmb_nn_conv(nn, conv, x, opt));
+    const lmb_conv_attr attr = conv_attr(opt);
+    lmb_nn_push(nn, "%s", conv);
+    const lmb_value w = conv_weight(nn, x, opt);
+    lmb_nn_pop(nn);
+    return folded(nn, bn, x, w, &attr);
+}
+
+lmb_value lmb_nn_group_norm(
+    lmb_nn *nn, const char *name, lmb_value x, int groups)
+{
+    const lmb_shape shape = LMB_SHAPE(lmb_graph_dim(nn->g, x, 1));
+    lmb_nn_push(nn, "%s", name);
+    const lmb_value gamma =
+        lmb_nn_param(nn, "weight", shape, lmb_init_constant(1), true);
+    const lmb_value beta =
+        lmb_nn_param(nn, "bias", shape, lmb_init_constant(0), true);
+    const lmb_value y =
+        lmb_group_norm(nn->g, x, gamma, beta, groups, nn->bn_eps);
+    lmb_nn_pop(nn);
+    return y;
 }
 
 lmb_value lmb_nn_linear(lmb_nn *nn, const char *name, lmb_value x, int out,

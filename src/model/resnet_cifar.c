@@ -14,7 +14,7 @@ static const int widths[][4] = {
     [NARROW] = {16, 16, 32, 64},
     [WIDE] = {32, 64, 128, 256},
 };
-static const lmb_resnet_style style = {false, "downsample"};
+static const lmb_resnet_style style = {.shortcut = "downsample"};
 
 static lmb_value build(const lmb_model *m, lmb_nn *nn, lmb_value x, int classes)
 {

@@ -16,7 +16,8 @@ static lmb_value build(const lmb_model *m, lmb_nn *nn, lmb_value x, int classes)
     static const char *const stage[] = {"layer1", "layer2", "layer3", "layer4"};
     lmb_graph *g = nn->g;
     const int *blocks = m->depth >= 50 ? blocks_50 : blocks_18;
-    const lmb_resnet_style style = {m->depth >= 50, "shortcut"};
+    const lmb_resnet_style style = {
+        .bottleneck = m->depth >= 50, .shortcut = "shortcut"};
     const lmb_conv_opt stem = {
         .out = 64, .kernel = 3, .pad = 1, .kaiming = true};
     x = lmb_relu(g, lmb_nn_conv_bn(nn, "conv1", "bn1", x, &stem));

@@ -28,7 +28,8 @@ static lmb_value build(const lmb_model *m, lmb_nn *nn, lmb_value x, int classes)
     static const char *const stage[] = {"layer1", "layer2", "layer3", "layer4"};
     lmb_graph *g = nn->g;
     const int *blocks = blocks_of(m->depth);
-    const lmb_resnet_style style = {m->depth >= 50, "downsample"};
+    const lmb_resnet_style style = {
+        .bottleneck = m->depth >= 50, .shortcut = "downsample"};
     const lmb_conv_opt stem = {
         .out = 64, .kernel = 7, .stride = 2, .pad = 3, .kaiming = true};
     const lmb_pool_attr pool = {.kernel = {3, 3}, {2, 2}, {1, 1}, false};

@@ -90,8 +90,8 @@ static lmb_status run_one(demo *d, int i, lmb_config *config,
     LMB_TRY(st);
     LMB_TRY(lmb_run_finish(*run, result));
     const lmb_run_facts f = lmb_run_describe(*run);
-    d->row[i].top1 = result->student.top1;
-    d->row[i].top5 = result->student.top5;
+    d->row[i].top1 = result->student.score[LMB_TOP1];
+    d->row[i].top5 = result->student.score[LMB_TOP5];
     d->row[i].count = result->student.count;
     d->row[i].images_per_second = result->images_per_second;
     d->row[i].parameters = lmb_params_trainable(f.student->params);

@@ -47,9 +47,9 @@ static void add_json(
     lmb_str *out, const lmb_eval_result *r, const char *const *names)
 {
     lmb_str_add(out, "{\"top1\": ");
-    lmb_str_json_number(out, r->top1);
+    lmb_str_json_number(out, r->score[LMB_TOP1]);
     lmb_str_add(out, ", \"top5\": ");
-    lmb_str_json_number(out, r->top5);
+    lmb_str_json_number(out, r->score[LMB_TOP5]);
     lmb_str_add(out, ", \"loss\": ");
     lmb_str_json_number(out, r->loss);
     lmb_str_printf(
@@ -76,7 +76,7 @@ static void add_plain(const cli *c, lmb_str *out, const lmb_eval_result *r,
     const char *const *names)
 {
     lmb_str_printf(out, "top1 %.2f\ntop5 %.2f\nloss %.4f\nimages %lld\n",
-        r->top1, r->top5, r->loss, (long long)r->count);
+        r->score[LMB_TOP1], r->score[LMB_TOP5], r->loss, (long long)r->count);
     if (r->seconds > 0)
         lmb_str_printf(out, "images/s %.0f\n", (double)r->count / r->seconds);
     for (int i = 0; i < r->classes && cli_has(c, "per-class"); i++)

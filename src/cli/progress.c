@@ -44,6 +44,15 @@ static void add_losses(lmb_str *out, const lmb_row *row)
     lmb_str_add(out, ")");
 }
 
+/* "  top1 61.20  top5 88.00", as far as the row has them. */
+static void add_scores(lmb_str *out, const lmb_row *row)
+{
+    for (int i = 0; i < row->task->n_shown; i++)
+        if (!isnan(row->score[i]))
+            lmb_str_printf(out, "  %s %.*f", row->task->score[i],
+                row->task->digits, row->score[i]);
+}
+
 /* "[####----]", how much of the epoch is done. */
 static void add_bar(lmb_str *out, const lmb_progress *p)
 {
@@ -64,8 +73,9 @@ static void add_progress(lmb_str *out, const lmb_progress *p, bool bar)
         (long long)p->epochs, (long long)p->step_in_epoch,
         (long long)p->steps_per_epoch);
     add_losses(out, row);
-    lmb_str_printf(out, "  top1 %.2f  lr %.4g  %.0f images/s  left ", row->top1,
-        row->lr, row->images_per_second);
+    add_scores(out, row);
+    lmb_str_printf(out, "  lr %.4g  %.0f images/s  left ", row->lr,
+        row->images_per_second);
     add_duration(out, p->seconds_left);
 }
 
@@ -110,9 +120,7 @@ static void on_row(const lmb_row *row, void *user)
     lmb_str_printf(&line, "epoch %-4lld %-5s ", (long long)row->epoch,
         row->split != NULL ? row->split : "");
     add_losses(&line, row);
-    lmb_str_printf(&line, "  top1 %.2f", row->top1);
-    if (!isnan(row->top5))
-        lmb_str_printf(&line, "  top5 %.2f", row->top5);
+    add_scores(&line, row);
     if (!isnan(row->lr) && row->lr > 0)
         lmb_str_printf(&line, "  lr %.4g", row->lr);
     lmb_str_printf(&line, "  %.0f images/s  ", row->images_per_second);

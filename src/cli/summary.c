@@ -48,12 +48,12 @@ static void add_teacher_check(lmb_str *out, const lmb_run_facts *f)
 {
     if (f->teacher == NULL)
         return;
-    if (isnan(f->teacher_top1))
+    if (isnan(f->teacher_score))
         lmb_str_add(out, "teacher    was not tried (--teacher-check N)\n");
     else
-        lmb_str_printf(out,
-            "teacher    top-1 %.2f %% on %lld images of the data\n",
-            f->teacher_top1, (long long)f->teacher_checked);
+        lmb_str_printf(out, "teacher    %s %.*f on %lld images of the data\n",
+            f->task->score[0], f->task->digits, f->teacher_score,
+            (long long)f->teacher_checked);
 }
 
 static void add_terms(lmb_str *out, const lmb_run_facts *f)
@@ -172,44 +172,72 @@ static lmb_status add_classes(
     return LMB_OK;
 }
 
+static void add_scores_json(
+    lmb_str *out, const lmb_task *task, const char *which, const double *score)
+{
+    for (int i = 0; i < task->n_scores; i++) {
+        lmb_str_printf(out, "\"%s%s\": ", which, task->score[i]);
+        lmb_str_json_number(out, score[i]);
+        lmb_str_add(out, ", ");
+    }
+}
+
 static void add_result_json(
     lmb_str *out, const lmb_run_facts *f, const lmb_run_result *r)
 {
-    const double values[] = {r->last_top1, r->last_top5, r->best_top1,
-        r->best_top5, (double)r->best_epoch, r->images_per_second,
-        r->train_seconds};
-    static const char *const keys[] = {"top1", "top5", "best_top1", "best_top5",
+    const double values[] = {
+        (double)r->best_epoch, r->images_per_second, r->train_seconds};
+    static const char *const keys[] = {
         "best_epoch", "images_per_second", "seconds"};
     lmb_str_add(out, "{");
+    add_scores_json(out, f->task, "", r->last);
+    add_scores_json(out, f->task, "best_", r->best);
     for (size_t i = 0; i < LMB_COUNT(values); i++) {
         lmb_str_printf(out, "\"%s\": ", keys[i]);
         lmb_str_json_number(out, values[i]);
         lmb_str_add(out, ", ");
     }
-    if (r->teacher.count > 0) {
-        lmb_str_add(out, "\"teacher_top1\": ");
-        lmb_str_json_number(out, r->teacher.top1);
-        lmb_str_add(out, ", ");
-    }
+    if (r->teacher.count > 0)
+        add_scores_json(out, f->task, "teacher_", r->teacher.score);
     lmb_str_printf(out, "\"best_chosen_on_test\": %s, \"out\": ",
         f->chosen_on_test ? "true" : "false");
     lmb_str_json(out, f->config->out);
     lmb_str_add(out, "}\n");
 }
 
+/* One row of the table. */
+static void add_scores(
+    lmb_str *out, const lmb_task *task, const char *name, const double *score)
+{
+    lmb_str_printf(out, "%-7s", name);
+    for (int i = 0; i < task->n_shown; i++)
+        lmb_str_printf(out, " %8.*f", task->digits, score[i]);
+}
+
+static double binomial_error(const lmb_run_result *r)
+{
+    const double n = (double)(r->student.count > 0 ? r->student.count : 1);
+    const double p = r->last[LMB_TOP1] / 100;
+    return 100 * sqrt(p * (1 - p) / n);
+}
+
 static lmb_status add_result(
     lmb_str *out, const lmb_run_facts *f, const lmb_run_result *r)
 {
-    const double n = (double)(r->student.count > 0 ? r->student.count : 1);
-    const double p = r->last_top1 / 100;
-    lmb_str_printf(out, "\n              top-1    top-5\n");
-    lmb_str_printf(out, "last   %12.2f %8.2f   +- %.2f (binomial)\n",
-        r->last_top1, r->last_top5, 100 * sqrt(p * (1 - p) / n));
-    lmb_str_printf(out, "best   %12.2f %8.2f   epoch %lld\n", r->best_top1,
-        r->best_top5, (long long)r->best_epoch);
-    if (r->teacher.count > 0)
-        lmb_str_printf(
-            out, "teacher%12.2f %8.2f\n", r->teacher.top1, r->teacher.top5);
+    lmb_str_add(out, "\n       ");
+    for (int i = 0; i < f->task->n_shown; i++)
+        lmb_str_printf(out, " %8s", f->task->score[i]);
+    lmb_str_add(out, "\n");
+    add_scores(out, f->task, "last", r->last);
+    if (!lmb_task_is_detection(f->task))
+        lmb_str_printf(out, "   +- %.2f (binomial)", binomial_error(r));
+    lmb_str_add(out, "\n");
+    add_scores(out, f->task, "best", r->best);
+    lmb_str_printf(out, "   epoch %lld\n", (long long)r->best_epoch);
+    if (r->teacher.count > 0) {
+        add_scores(out, f->task, "teacher", r->teacher.score);
+        lmb_str_add(out, "\n");
+    }
     lmb_str_printf(out, "%.0f images/s\n", r->images_per_second);
     if (f->chosen_on_test)
         lmb_str_add(out,

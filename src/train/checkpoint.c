@@ -16,11 +16,7 @@
  * written in hexadecimal, which reads back to the same bits. */
 #define DOUBLES(X) \
     X(sum_loss) \
-    X(sum_ce) \
-    X(best_top1) \
-    X(best_top5) \
-    X(last_top1) \
-    X(last_top5)
+    X(sum_ce)
 #define INTEGERS(X) \
     X(epoch) \
     X(step_in_epoch) \
@@ -85,6 +81,13 @@ static lmb_status put_scalars(lmb_weights *w, const lmb_run_state *s)
         (void)snprintf(key, sizeof key, "state.sum_term.%d", i);
         LMB_TRY(put_double(w, key, s->sum_term[i]));
     }
+    for (int i = 0; i < LMB_MAX_SCORES; i++) {
+        char key[48];
+        (void)snprintf(key, sizeof key, "state.best.%d", i);
+        LMB_TRY(put_double(w, key, s->best[i]));
+        (void)snprintf(key, sizeof key, "state.last.%d", i);
+        LMB_TRY(put_double(w, key, s->last[i]));
+    }
     for (int i = 0; i < s->n_stores; i++) {
         char key[48];
         (void)snprintf(key, sizeof key, "state.optim.%d.steps", i);
@@ -106,6 +109,13 @@ static lmb_status get_scalars(const lmb_weights *w, const char *path,
         char key[48];
         (void)snprintf(key, sizeof key, "state.sum_term.%d", i);
         LMB_TRY(get_double(w, path, key, &s->sum_term[i]));
+    }
+    for (int i = 0; i < LMB_MAX_SCORES; i++) {
+        char key[48];
+        (void)snprintf(key, sizeof key, "state.best.%d", i);
+        LMB_TRY(get_double(w, path, key, &s->best[i]));
+        (void)snprintf(key, sizeof key, "state.last.%d", i);
+        LMB_TRY(get_double(w, path, key, &s->last[i]));
     }
     for (int i = 0; i < s->n_stores; i++) {
         char key[48];

@@ -20,7 +20,7 @@ typedef struct lmb_run_state {
     /* Sums over the epoch so far, so that a resumed epoch's row is equal. */
     double sum_loss, sum_ce, sum_term[LMB_MAX_TERMS];
     int64_t sum_images, sum_correct;
-    double best_top1, best_top5, last_top1, last_top5;
+    double best[LMB_MAX_SCORES], last[LMB_MAX_SCORES];
     int64_t best_epoch;
     lmb_runlog_mark mark;
     char config_hash[20]; /* of what must not change on resume */

@@ -207,8 +207,8 @@ static lmb_status run_batches(lmb_evaluator *e, lmb_eval_result *r)
         LMB_GOTO(lmb_plan_read(p->plan, p->logits, LMB_F64, logits), st, done);
         count_batch(r, logits, batch.labels->data, batch.count, &top1, &top5);
     }
-    r->top1 = 100.0 * (double)top1 / (double)r->count;
-    r->top5 = 100.0 * (double)top5 / (double)r->count;
+    r->score[LMB_TOP1] = 100.0 * (double)top1 / (double)r->count;
+    r->score[LMB_TOP5] = 100.0 * (double)top5 / (double)r->count;
     r->loss /= (double)r->count;
 done:
     lmb_free(logits);

@@ -73,6 +73,14 @@ static lmb_status set_file(json_t *to, const char *key, const char *path)
     return LMB_OK;
 }
 
+/* "teacher_top1", "teacher_AP": of the check before the run. */
+static void set_score(json_t *to, const lmb_run_facts *f)
+{
+    char key[32];
+    (void)snprintf(key, sizeof key, "teacher_%s", f->task->score[0]);
+    set_real(to, key, f->teacher_score);
+}
+
 static lmb_status set_networks(json_t *to, const lmb_run_facts *f)
 {
     set_text(to, "student", f->student->model->name);
@@ -83,7 +91,7 @@ static lmb_status set_networks(json_t *to, const lmb_run_facts *f)
         return LMB_OK;
     set_text(to, "teacher", f->teacher->model->name);
     LMB_TRY(set_file(to, "teacher_weights", f->config->teachers[0].weights));
-    set_real(to, "teacher_top1", f->teacher_top1);
+    set_score(to, f);
     set_int(to, "teacher_checked", f->teacher_checked);
     return LMB_OK;
 }

@@ -3,11 +3,23 @@
 
 #include "base/file.h"
 
+#include <stdio.h>
+
 static void add_number(lmb_str *out, const char *key, double value)
 {
     lmb_str_printf(out, "  \"%s\": ", key);
     lmb_str_json_number(out, value);
     lmb_str_add(out, ",\n");
+}
+
+static void add_scores(
+    lmb_str *out, const lmb_task *task, const char *which, const double *score)
+{
+    for (int i = 0; i < task->n_scores; i++) {
+        char key[32];
+        (void)snprintf(key, sizeof key, "%s_%s", which, task->score[i]);
+        add_number(out, key, score[i]);
+    }
 }
 
 static void add_class(
@@ -28,25 +40,20 @@ static void add_class(
     lmb_str_add(out, "}");
 }
 
-lmb_status lmb_result_save(
-    const char *dir, const lmb_dataset *test, const lmb_run_result *r)
+lmb_status lmb_result_save(const char *dir, const lmb_task *task,
+    const lmb_dataset *test, const lmb_run_result *r)
 {
     lmb_str out = {0}, path = {0};
     lmb_status st = LMB_OK;
     const char *const *names = lmb_dataset_class_names(test);
     lmb_str_printf(&path, "%s/" LMB_RUN_CLASSES, dir);
     lmb_str_add(&out, "{\n");
-    add_number(&out, "last_top1", r->last_top1);
-    add_number(&out, "last_top5", r->last_top5);
-    add_number(&out, "best_top1", r->best_top1);
-    add_number(&out, "best_top5", r->best_top5);
+    add_scores(&out, task, "last", r->last);
+    add_scores(&out, task, "best", r->best);
     add_number(&out, "best_epoch", (double)r->best_epoch);
-    add_number(&out, "test_top1", r->student.top1);
-    add_number(&out, "test_top5", r->student.top5);
-    if (r->teacher.count > 0) {
-        add_number(&out, "teacher_top1", r->teacher.top1);
-        add_number(&out, "teacher_top5", r->teacher.top5);
-    }
+    add_scores(&out, task, "test", r->student.score);
+    if (r->teacher.count > 0)
+        add_scores(&out, task, "teacher", r->teacher.score);
     lmb_str_add(&out, "  \"classes\": [\n");
     for (int i = 0; i < r->student.classes; i++)
         add_class(&out, r, i, names);

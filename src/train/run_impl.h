@@ -38,7 +38,8 @@ struct lmb_run {
     bool made_directory, has_checkpoint, saved;
     int lock;
     const char *lock_path;
-    double teacher_top1;
+    const lmb_task *task;
+    double teacher_score;
     int64_t teacher_checked, start_step;
     double begun, last_save; /* seconds of the monotonic clock */
     double train_seconds;

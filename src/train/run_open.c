@@ -80,6 +80,7 @@ static lmb_status open_student(lmb_run *run)
             "no network to train: --student NAME (limbeck list models)");
     const lmb_model *model = NULL;
     LMB_TRY(lmb_model_get(c->student, &model));
+    run->task = lmb_task_find(model->task);
     const int classes = lmb_dataset_classes(run->train_data);
     if (c->classes != 0 && c->classes != classes)
         return LMB_FAIL(LMB_EINVAL,
@@ -230,28 +231,27 @@ lmb_eval_spec lmb_run_eval_spec(const lmb_run *run)
 static lmb_status check_teacher(lmb_run *run)
 {
     const int64_t limit = run->config->train.teacher_check;
-    run->teacher_top1 = NAN;
+    run->teacher_score = NAN;
     if (!run->has_teacher || limit == 0)
         return LMB_OK;
     lmb_eval_spec spec = lmb_run_eval_spec(run);
     spec.limit = limit;
     lmb_eval_result r = {0};
     LMB_TRY(lmb_evaluate(&run->teacher, run->chosen, &spec, &r));
-    run->teacher_top1 = r.top1;
+    run->teacher_score = r.score[0];
     run->teacher_checked = r.count;
     const double n = (double)r.count;
     lmb_eval_fini(&r);
     /* Three deviations above guessing, or it is guessing. */
     const double chance = 1.0 / run->teacher.classes;
-    const double limit_top1 =
-        100 * (chance + 3 * sqrt(chance * (1 - chance) / n));
-    if (run->teacher_top1 > limit_top1 || run->config->force)
+    const double least = 100 * (chance + 3 * sqrt(chance * (1 - chance) / n));
+    if (run->teacher_score > least || run->config->force)
         return LMB_OK;
     return LMB_FAIL(LMB_EFORMAT,
         "teacher %s is right on %.2f %% of %lld images, no better than "
         "chance: wrong weights, class order or normalisation? (--force "
         "goes on)",
-        run->config->teachers[0].weights, run->teacher_top1,
+        run->config->teachers[0].weights, run->teacher_score,
         (long long)run->teacher_checked);
 }
 
@@ -291,7 +291,7 @@ static lmb_status open_state(lmb_run *run)
         memcpy(buffers, lmb_params_buffers(s->stores[0]), m * sizeof *buffers);
     }
     s->epoch = 1;
-    s->best_top1 = -1;
+    s->best[0] = -1;
     return LMB_OK;
 }
 

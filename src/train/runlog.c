@@ -112,7 +112,7 @@ void lmb_runlog_free(lmb_runlog *log)
 /* --- rows ------------------------------------------------------------------
  */
 
-enum { MOST_NUMBERS = 8 + LMB_MAX_TERMS };
+enum { MOST_NUMBERS = 8 + LMB_MAX_SCORES + LMB_MAX_TERMS };
 
 typedef struct number {
     char name[64];
@@ -139,8 +139,8 @@ static int numbers_of(const lmb_row *row, number list[MOST_NUMBERS])
         add_number(list, &n, name, row->term[i]);
     }
     add_number(list, &n, "lr", row->lr);
-    add_number(list, &n, "top1", row->top1);
-    add_number(list, &n, "top5", row->top5);
+    for (int i = 0; i < row->task->n_scores; i++)
+        add_number(list, &n, row->task->score[i], row->score[i]);
     add_number(list, &n, "images_per_second", row->images_per_second);
     return n;
 }

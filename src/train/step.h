@@ -7,6 +7,7 @@
 #include "distill/method.h"
 #include "model/model.h"
 #include "plan/plan.h"
+#include "train/scores.h"
 
 #include <signal.h>
 
@@ -94,7 +95,8 @@ typedef struct lmb_eval_spec {
 } lmb_eval_spec;
 
 typedef struct lmb_eval_result {
-    double top1, top5, loss; /* percent; mean cross-entropy */
+    double score[LMB_MAX_SCORES]; /* of the task, in its order */
+    double loss; /* mean cross-entropy */
     int64_t count;
     int32_t classes;
     int64_t *class_count, *class_correct; /* `classes` each, owned */

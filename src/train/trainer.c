@@ -167,8 +167,7 @@ static lmb_row epoch_row(const lmb_run *run, double images_per_second)
         .split = "train",
         .loss = s->sum_loss / n,
         .ce = s->sum_ce / n,
-        .top1 = 100 * (double)s->sum_correct / n,
-        .top5 = NAN,
+        .task = run->task,
         .n_terms = run->n_terms,
         .lr = lmb_schedule_lr(&run->schedule, s->epoch,
             s->step_in_epoch > 0 ? s->step_in_epoch - 1 : 0,
@@ -180,6 +179,10 @@ static lmb_row epoch_row(const lmb_run *run, double images_per_second)
         row.term_name[i] = run->terms[i].method->name;
         row.term[i] = s->sum_term[i] / n;
     }
+    for (int i = 0; i < LMB_MAX_SCORES; i++)
+        row.score[i] = NAN;
+    if (!lmb_task_is_detection(run->task))
+        row.score[LMB_TOP1] = 100 * (double)s->sum_correct / n;
     return row;
 }
 
@@ -323,26 +326,24 @@ static lmb_status evaluate_student(lmb_run *run, lmb_eval_result *out)
 static lmb_status note_accuracy(lmb_run *run, const lmb_eval_result *r)
 {
     lmb_run_state *s = &run->state;
-    s->last_top1 = r->top1;
-    s->last_top5 = r->top5;
-    if (r->top1 > s->best_top1) {
-        s->best_top1 = r->top1;
-        s->best_top5 = r->top5;
+    memcpy(s->last, r->score, sizeof s->last);
+    if (r->score[0] > s->best[0]) {
+        memcpy(s->best, r->score, sizeof s->best);
         s->best_epoch = s->epoch;
         LMB_TRY(save_student(run, LMB_RUN_BEST));
     }
-    const lmb_row row = {
+    lmb_row row = {
         .epoch = s->epoch,
         .step = s->step,
         .split = run->chosen == run->test ? "test" : "val",
         .loss = r->loss,
         .ce = r->loss,
-        .top1 = r->top1,
-        .top5 = r->top5,
+        .task = run->task,
         .lr = NAN,
         .images_per_second = (double)r->count / r->seconds,
         .seconds = lmb_run_now() - run->begun,
     };
+    memcpy(row.score, r->score, sizeof row.score);
     return write_row(run, &row);
 }
 
@@ -450,16 +451,14 @@ lmb_status lmb_run_finish(lmb_run *run, lmb_run_result *out)
 {
     const lmb_run_state *s = &run->state;
     *out = (lmb_run_result){
-        .last_top1 = s->last_top1,
-        .last_top5 = s->last_top5,
-        .best_top1 = s->best_top1,
-        .best_top5 = s->best_top5,
         .best_epoch = s->best_epoch,
         .train_seconds = run->train_seconds,
         .images_per_second = run->train_seconds > 0
             ? (double)run->trained_images / run->train_seconds
             : 0,
     };
+    memcpy(out->last, s->last, sizeof out->last);
+    memcpy(out->best, s->best, sizeof out->best);
     const lmb_dataset *test = run->test != NULL ? run->test : run->chosen;
     const lmb_eval_spec spec = lmb_run_eval_spec(run);
     swap_average(run);
@@ -470,7 +469,7 @@ lmb_status lmb_run_finish(lmb_run *run, lmb_run_result *out)
     if (st == LMB_OK && run->has_teacher)
         st = lmb_evaluate(&run->teacher, test, &spec, &out->teacher);
     if (st == LMB_OK)
-        st = lmb_result_save(run->config->out, test, out);
+        st = lmb_result_save(run->config->out, run->task, test, out);
     if (st != LMB_OK)
         lmb_run_result_fini(out);
     return st;
@@ -503,7 +502,8 @@ lmb_run_facts lmb_run_describe(const lmb_run *run)
         .chosen_on_test =
             run->chosen == run->test && lmb_dataset_is_test(run->test),
         .steps_per_epoch = lmb_loader_steps(run->loader),
-        .teacher_top1 = run->teacher_top1,
+        .task = run->task,
+        .teacher_score = run->teacher_score,
         .teacher_checked = run->teacher_checked,
         .n_decays = run->schedule.n_decays,
         .start_step = run->start_step,

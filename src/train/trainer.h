@@ -17,7 +17,9 @@ typedef struct lmb_run lmb_run;
 typedef struct lmb_row {
     int64_t epoch, step; /* step: over all epochs */
     const char *split; /* "train", "test" or "val" */
-    double loss, ce, top1, top5; /* top5: NaN for train */
+    double loss, ce;
+    const lmb_task *task;
+    double score[LMB_MAX_SCORES]; /* NaN: not of this row */
     int n_terms;
     const char *term_name[LMB_MAX_TERMS]; /* "kd": logged as loss_kd */
     double term[LMB_MAX_TERMS];
@@ -66,7 +68,8 @@ typedef struct lmb_run_facts {
     const lmb_dataset *train, *test; /* test: what `best` is chosen on */
     bool chosen_on_test; /* no held-out split */
     int64_t steps_per_epoch;
-    double teacher_top1; /* of its check; NaN if it was not tried */
+    const lmb_task *task;
+    double teacher_score; /* of its check; NaN if it was not tried */
     int64_t teacher_checked;
     double decay_epochs[LMB_MAX_DECAYS];
     int n_decays;
@@ -81,7 +84,7 @@ lmb_status lmb_run_pairs_text(const lmb_run *run, lmb_str *out) LMB_MUST_CHECK;
 /* After training: last and best, and evaluations with per-class counts of the
  * student and (if there is one) the teacher on the test split. */
 typedef struct lmb_run_result {
-    double last_top1, last_top5, best_top1, best_top5;
+    double last[LMB_MAX_SCORES], best[LMB_MAX_SCORES];
     int64_t best_epoch;
     double train_seconds, images_per_second;
     lmb_eval_result student, teacher; /* teacher.count 0 if none */

@@ -58,7 +58,8 @@ static void add_teacher_check(lmb_str *out, const lmb_run_facts *f)
 
 static void add_terms(lmb_str *out, const lmb_run_facts *f)
 {
-    lmb_str_printf(out, "loss       %g cross-entropy", f->ce_weight);
+    lmb_str_printf(out, "loss       %g %s", f->task_weight,
+        lmb_task_is_detection(f->task) ? "detection" : "cross-entropy");
     for (int i = 0; i < f->n_terms; i++) {
         const lmb_term *t = &f->terms[i];
         lmb_str_printf(out, " + %g %s", t->weight, t->method->name);

@@ -34,6 +34,7 @@ typedef struct lmb_batch {
     const lmb_tensor *views[LMB_MAX_VIEWS];
     const lmb_tensor *labels; /* [count] i32 */
     const lmb_tensor *indices; /* [count] i64, samples of the data set */
+    const lmb_tensor *boxes, *box_labels, *box_valid, *sizes, *scales;
 } lmb_batch;
 
 typedef struct lmb_loader lmb_loader;

@@ -63,10 +63,12 @@ typedef struct lmb_build {
     lmb_value boxes, box_labels, box_valid;
     int64_t input_size[2];
     const lmb_params *teacher_params; /* read-only (OFD's margins) */
-    /* The teacher's head applied to other features (SimKD, SRRL, CrossKD):
-     * "head" or "head.p3"; LMB_NONE and a sticky error if it has none. */
-    lmb_value (*teacher_head)(
-        void *user, lmb_graph *g, const char *name, lmb_value features);
+    /* The teacher's head applied to other features, frozen: "cls.p3" or
+     * "box.p3" from behind tower convolution `after` (CrossKD), "head" from
+     * pooled features (SimKD, SRRL). LMB_NONE and a sticky error if it has
+     * none. */
+    lmb_value (*teacher_head)(void *user, lmb_graph *g, const char *name,
+        int after, lmb_value features);
     void *user;
 } lmb_build;
 
@@ -80,6 +82,7 @@ typedef struct lmb_feed {
     uint64_t seed;
     int64_t batch;
     const int32_t *labels, *index; /* of this batch; NULL if not needed */
+    int64_t (*size)(void *user, const char *input);
     lmb_status (*set)(
         void *user, const char *input, int64_t count, const double *data);
     void *user;

@@ -22,18 +22,19 @@ const lmb_opt lmb_model_opts_table[] = {
 /* clang-format on */
 #undef AT
 
+static double number_at(const lmb_opt *row, const lmb_model_opts *opts)
+{
+    const void *at = (const char *)opts + row->offset;
+    if (row->type == LMB_OPT_I64)
+        return (double)*(const int64_t *)at;
+    return row->type == LMB_OPT_BOOL ? *(const bool *)at : *(const double *)at;
+}
+
 static bool is_default(const lmb_opt *row, const lmb_model_opts *opts)
 {
     lmb_model_opts plain;
-    lmb_str now = {0}, usual = {0};
     lmb_opt_defaults(lmb_model_opts_table, &plain);
-    lmb_opt_print(row, opts, &now);
-    lmb_opt_print(row, &plain, &usual);
-    const bool same = now.text != NULL && usual.text != NULL &&
-        strcmp(now.text, usual.text) == 0;
-    lmb_str_fini(&now);
-    lmb_str_fini(&usual);
-    return same;
+    return number_at(row, opts) == number_at(row, &plain);
 }
 
 /* One "key=value". */

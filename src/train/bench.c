@@ -77,7 +77,7 @@ static lmb_status open_step(bench *b, int64_t size, bool bf16)
         .teacher = b->teacher.model != NULL ? &b->teacher : NULL,
         .terms = b->terms,
         .n_terms = b->n_terms,
-        .ce_weight = b->n_terms > 0 ? b->terms[0].method->ce_weight : 1,
+        .task_weight = b->n_terms > 0 ? b->terms[0].method->ce_weight : 1,
         .bf16 = bf16,
         .allow_reference = t->allow_reference,
     };

@@ -14,9 +14,12 @@
 
 /* Every scalar of the state: one list for saving and loading. Doubles are
  * written in hexadecimal, which reads back to the same bits. */
-#define DOUBLES(X) \
-    X(sum_loss) \
-    X(sum_ce)
+#define DOUBLES(X) X(sum_loss)
+#define ARRAYS(X) \
+    X(sum_part) \
+    X(sum_term) \
+    X(best) \
+    X(last)
 #define INTEGERS(X) \
     X(epoch) \
     X(step_in_epoch) \
@@ -68,6 +71,29 @@ static lmb_status get_integer(
     return LMB_OK;
 }
 
+/* "state.best.0", "state.best.1", .. */
+static lmb_status put_doubles(
+    lmb_weights *w, const char *name, const double *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char key[48];
+        (void)snprintf(key, sizeof key, "state.%s.%zu", name, i);
+        LMB_TRY(put_double(w, key, values[i]));
+    }
+    return LMB_OK;
+}
+
+static lmb_status get_doubles(const lmb_weights *w, const char *path,
+    const char *name, double *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char key[48];
+        (void)snprintf(key, sizeof key, "state.%s.%zu", name, i);
+        LMB_TRY(get_double(w, path, key, &values[i]));
+    }
+    return LMB_OK;
+}
+
 static lmb_status put_scalars(lmb_weights *w, const lmb_run_state *s)
 {
 #define PUT(field) LMB_TRY(put_double(w, "state." #field, s->field));
@@ -76,18 +102,10 @@ static lmb_status put_scalars(lmb_weights *w, const lmb_run_state *s)
 #define PUT(field) LMB_TRY(put_integer(w, "state." #field, s->field));
     INTEGERS(PUT)
 #undef PUT
-    for (int i = 0; i < LMB_MAX_TERMS; i++) {
-        char key[48];
-        (void)snprintf(key, sizeof key, "state.sum_term.%d", i);
-        LMB_TRY(put_double(w, key, s->sum_term[i]));
-    }
-    for (int i = 0; i < LMB_MAX_SCORES; i++) {
-        char key[48];
-        (void)snprintf(key, sizeof key, "state.best.%d", i);
-        LMB_TRY(put_double(w, key, s->best[i]));
-        (void)snprintf(key, sizeof key, "state.last.%d", i);
-        LMB_TRY(put_double(w, key, s->last[i]));
-    }
+#define PUT(field) \
+    LMB_TRY(put_doubles(w, #field, s->field, LMB_COUNT(s->field)));
+    ARRAYS(PUT)
+#undef PUT
     for (int i = 0; i < s->n_stores; i++) {
         char key[48];
         (void)snprintf(key, sizeof key, "state.optim.%d.steps", i);
@@ -105,18 +123,10 @@ static lmb_status get_scalars(const lmb_weights *w, const char *path,
 #define GET(field) LMB_TRY(get_integer(w, path, "state." #field, &s->field));
     INTEGERS(GET)
 #undef GET
-    for (int i = 0; i < LMB_MAX_TERMS; i++) {
-        char key[48];
-        (void)snprintf(key, sizeof key, "state.sum_term.%d", i);
-        LMB_TRY(get_double(w, path, key, &s->sum_term[i]));
-    }
-    for (int i = 0; i < LMB_MAX_SCORES; i++) {
-        char key[48];
-        (void)snprintf(key, sizeof key, "state.best.%d", i);
-        LMB_TRY(get_double(w, path, key, &s->best[i]));
-        (void)snprintf(key, sizeof key, "state.last.%d", i);
-        LMB_TRY(get_double(w, path, key, &s->last[i]));
-    }
+#define GET(field) \
+    LMB_TRY(get_doubles(w, path, #field, s->field, LMB_COUNT(s->field)));
+    ARRAYS(GET)
+#undef GET
     for (int i = 0; i < s->n_stores; i++) {
         char key[48];
         (void)snprintf(key, sizeof key, "state.optim.%d.steps", i);

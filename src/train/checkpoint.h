@@ -18,7 +18,7 @@ typedef struct lmb_run_state {
     /* Where the next step is. */
     int64_t epoch, step_in_epoch, step;
     /* Sums over the epoch so far, so that a resumed epoch's row is equal. */
-    double sum_loss, sum_ce, sum_term[LMB_MAX_TERMS];
+    double sum_loss, sum_part[LMB_MAX_PARTS], sum_term[LMB_MAX_TERMS];
     int64_t sum_images, sum_correct;
     double best[LMB_MAX_SCORES], last[LMB_MAX_SCORES];
     int64_t best_epoch;

@@ -43,7 +43,7 @@ static lmb_status make_plan(lmb_evaluator *e, int64_t batch, eval_plan *p)
         LMB_SHAPE(batch, 3, e->transform.height, e->transform.width));
     lmb_nn nn;
     lmb_nn_init(&nn, p->g, e->net.params, LMB_MODE_EVAL);
-    (void)e->net.model->build(e->net.model, &nn, p->x, e->net.classes);
+    (void)lmb_network_build(&e->net, &nn, p->x, NULL);
     p->logits = lmb_nn_tap_find(&nn, "logits");
     LMB_TRY(lmb_graph_status(p->g));
     if (!e->spec.reference)

@@ -2,6 +2,7 @@
 #include "train/forward.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* The network for one batch size, up to one tap. */
@@ -44,7 +45,7 @@ static lmb_status compile(const lmb_network *net, const lmb_shape *shape,
     p->batch = shape->dim[0];
     p->x = lmb_graph_input(p->g, "x", LMB_F32, *shape);
     lmb_nn_init(nn, p->g, net->params, LMB_MODE_EVAL);
-    (void)net->model->build(net->model, nn, p->x, net->classes);
+    (void)lmb_network_build(net, nn, p->x, NULL);
     LMB_GOTO(lmb_graph_status(p->g), st, done);
     LMB_GOTO(find_tap(nn, opts->tap != NULL ? opts->tap : "logits", &p->y), st,
         done);
@@ -62,7 +63,9 @@ done:
 /* The parameters once more, in double. */
 static lmb_status to_f64(const lmb_network *net, int size, lmb_network *out)
 {
-    LMB_TRY(lmb_network_new(net->model, net->classes, size, LMB_F64, out));
+    lmb_model_spec spec = {.model = net->model, .opts = net->opts};
+    (void)snprintf(spec.text, sizeof spec.text, "%s", net->text);
+    LMB_TRY(lmb_network_make(&spec, net->classes, size, LMB_F64, out));
     for (int i = 0; i < lmb_params_count(net->params); i++) {
         const lmb_param *from = lmb_params_at(net->params, i);
         const lmb_param *to = lmb_params_find(out->params, from->name);

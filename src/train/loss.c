@@ -168,9 +168,10 @@ static lmb_status add_labels(lmb_loss *loss, const lmb_loss_inputs *in,
 }
 
 static lmb_value no_teacher_head(
-    void *user, lmb_graph *g, const char *name, lmb_value features)
+    void *user, lmb_graph *g, const char *name, int after, lmb_value features)
 {
     (void)features;
+    (void)after;
     lmb_graph_fail(g,
         LMB_FAIL(LMB_EUNSUPPORTED, "%s: no teacher network to take '%s' of",
             (const char *)user, name));

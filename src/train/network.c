@@ -5,6 +5,35 @@
 #include <stdio.h>
 #include <string.h>
 
+bool lmb_network_detects(const lmb_network *net)
+{
+    return net->model->postprocess != NULL;
+}
+
+/* Every picture fills its input. */
+static lmb_value whole_sizes(lmb_graph *g, lmb_value x)
+{
+    const lmb_shape s = lmb_graph_shape(g, x);
+    const double size[2] = {(double)s.dim[2], (double)s.dim[3]};
+    const lmb_value one = lmb_graph_constant(g, LMB_SHAPE(1, 2), size, 0);
+    return lmb_broadcast(g, one, LMB_SHAPE(s.dim[0], 2));
+}
+
+lmb_value lmb_network_build(
+    const lmb_network *net, lmb_nn *nn, lmb_value x, lmb_detection *detection)
+{
+    lmb_detection alone = {0};
+    if (detection == NULL && lmb_network_detects(net)) {
+        alone.sizes = whole_sizes(nn->g, x);
+        detection = &alone;
+    }
+    nn->options = &net->opts;
+    nn->detection = detection;
+    const lmb_value logits = net->model->build(net->model, nn, x, net->classes);
+    nn->detection = NULL; /* may be gone when this one returns */
+    return logits;
+}
+
 static lmb_status declare(const lmb_network *net, int size)
 {
     lmb_graph *g = NULL;
@@ -16,7 +45,7 @@ static lmb_status declare(const lmb_network *net, int size)
         lmb_nn_init(nn, g, net->params, LMB_MODE_EVAL);
         const lmb_value x =
             lmb_graph_input(g, "x", LMB_F32, LMB_SHAPE(1, 3, size, size));
-        (void)net->model->build(net->model, nn, x, net->classes);
+        (void)lmb_network_build(net, nn, x, NULL);
         st = lmb_graph_status(g);
     }
     lmb_free(nn);
@@ -29,7 +58,17 @@ static lmb_status declare(const lmb_network *net, int size)
 lmb_status lmb_network_new(const lmb_model *model, int classes, int size,
     lmb_dtype dtype, lmb_network *out)
 {
-    lmb_network net = {.model = model, .classes = classes};
+    lmb_model_spec spec;
+    LMB_TRY(lmb_model_spec_parse(model->name, &spec));
+    return lmb_network_make(&spec, classes, size, dtype, out);
+}
+
+lmb_status lmb_network_make(const lmb_model_spec *spec, int classes, int size,
+    lmb_dtype dtype, lmb_network *out)
+{
+    lmb_network net = {
+        .model = spec->model, .opts = spec->opts, .classes = classes};
+    (void)snprintf(net.text, sizeof net.text, "%s", spec->text);
     for (int c = 0; c < 3; c++)
         net.std[c] = 1;
     LMB_TRY(lmb_params_new(dtype, &net.params));
@@ -88,15 +127,15 @@ static lmb_status from_weights(const lmb_weights *w, const char *path,
             "%s does not say which model it is of: name it (--model, "
             "--teacher)",
             path);
-    const lmb_model *model = NULL;
-    LMB_TRY(
-        lmb_model_get(model_name != NULL ? model_name : about->model, &model));
+    lmb_model_spec spec;
+    LMB_TRY(lmb_model_spec_parse(
+        model_name != NULL ? model_name : about->model, &spec));
     int classes = 0;
-    LMB_TRY(lmb_weights_classes(w, path, model, &classes));
+    LMB_TRY(lmb_weights_classes(w, path, spec.model, &classes));
     const int size = about->size > 0 ? about->size
         : default_size > 0           ? default_size
-                                     : model->default_size;
-    LMB_TRY(lmb_network_new(model, classes, size, LMB_F32, net));
+                                     : spec.model->default_size;
+    LMB_TRY(lmb_network_make(&spec, classes, size, LMB_F32, net));
     LMB_TRY(lmb_weights_to_params(w, path, net->params));
     return check_finite(net, path);
 }
@@ -143,7 +182,7 @@ lmb_status lmb_network_save(
         .has_norm = true,
         .channels = "RGB",
     };
-    (void)snprintf(about.model, sizeof about.model, "%s", net->model->name);
+    (void)snprintf(about.model, sizeof about.model, "%s", net->text);
     memcpy(about.mean, net->mean, sizeof about.mean);
     memcpy(about.std, net->std, sizeof about.std);
     /* Borrowed for the call: not ours to free. */

@@ -9,6 +9,9 @@
  * and zeroed. size: height and width of its input. */
 lmb_status lmb_network_new(const lmb_model *model, int classes, int size,
     lmb_dtype dtype, lmb_network *out) LMB_MUST_CHECK;
+/* The same with options of the network. */
+lmb_status lmb_network_make(const lmb_model_spec *spec, int classes, int size,
+    lmb_dtype dtype, lmb_network *out) LMB_MUST_CHECK;
 void lmb_network_fini(lmb_network *net);
 
 /* From a weights file: the model from `model` (may be NULL: the file's

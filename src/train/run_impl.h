@@ -22,7 +22,7 @@ struct lmb_run {
     bool has_teacher;
     lmb_term terms[LMB_MAX_TERMS];
     int n_terms;
-    double ce_weight;
+    double task_weight; /* of cross-entropy, of a detector's own losses */
     bool bf16;
     int threads;
     lmb_schedule schedule;

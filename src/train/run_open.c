@@ -147,12 +147,15 @@ static lmb_status open_term(
     for (int i = 0; i < c->n_map; i++)
         LMB_TRY(lmb_pairing_parse(
             run->config->arena, c->map[i], &term->map[term->n_map++]));
-    const uint32_t not_yet =
-        LMB_NEED_BOXES | LMB_NEED_STRONG_VIEW | LMB_NEED_TEACHER_HEAD;
-    if ((term->method->needs & not_yet) != 0 || term->method->feed != NULL ||
+    if ((term->method->needs & LMB_NEED_STRONG_VIEW) != 0 ||
         term->method->predict != NULL)
         return LMB_FAIL(LMB_EUNSUPPORTED,
-            "%s needs what the classification trainer does not offer yet",
+            "%s needs a second view or a head of its own, which the trainer "
+            "does not offer yet",
+            term->method->name);
+    if ((term->method->needs & LMB_NEED_BOXES) != 0 &&
+        !lmb_task_is_detection(run->task))
+        return LMB_FAIL(LMB_EINVAL, "%s needs boxes: it is for detectors",
             term->method->name);
     return LMB_OK;
 }
@@ -165,9 +168,10 @@ static lmb_status open_terms(lmb_run *run)
         LMB_TRY(open_term(run, &c->methods[i], &run->terms[i]));
     }
     if (!isnan(c->ce_weight))
-        run->ce_weight = c->ce_weight;
+        run->task_weight = c->ce_weight;
     else
-        run->ce_weight = run->n_terms > 0 ? run->terms[0].method->ce_weight : 1;
+        run->task_weight =
+            run->n_terms > 0 ? run->terms[0].method->ce_weight : 1;
     return LMB_OK;
 }
 
@@ -355,7 +359,7 @@ static lmb_status hash_config(lmb_run *run)
         LMB_TRY(hash_term(&h, &run->terms[i], &c->methods[i]));
     const lmb_train_opts *t = &c->train;
     hash_text(&h, "%a %lld %lld %a %a %a %d %d %a %a %a %lld %d %d",
-        run->ce_weight, (long long)t->epochs, (long long)t->batch,
+        run->task_weight, (long long)t->epochs, (long long)t->batch,
         run->schedule.lr, t->momentum, t->weight_decay, (int)t->nesterov,
         (int)t->optimizer, t->beta1, t->beta2, t->eps, (long long)t->seed,
         (int)t->augment, (int)run->bf16);

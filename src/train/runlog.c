@@ -112,7 +112,7 @@ void lmb_runlog_free(lmb_runlog *log)
 /* --- rows ------------------------------------------------------------------
  */
 
-enum { MOST_NUMBERS = 8 + LMB_MAX_SCORES + LMB_MAX_TERMS };
+enum { MOST_NUMBERS = 8 + LMB_MAX_SCORES + LMB_MAX_PARTS + LMB_MAX_TERMS };
 
 typedef struct number {
     char name[64];
@@ -127,17 +127,22 @@ static void add_number(number *list, int *n, const char *name, double value)
     list[(*n)++].value = value;
 }
 
+static void add_loss(number *list, int *n, const char *what, double value)
+{
+    char name[60];
+    (void)snprintf(name, sizeof name, "loss_%s", what);
+    add_number(list, n, name, value);
+}
+
 /* The numbers of a row, in the order of the file. */
 static int numbers_of(const lmb_row *row, number list[MOST_NUMBERS])
 {
     int n = 0;
     add_number(list, &n, "loss", row->loss);
-    add_number(list, &n, "loss_ce", row->ce);
-    for (int i = 0; i < row->n_terms; i++) {
-        char name[60];
-        (void)snprintf(name, sizeof name, "loss_%s", row->term_name[i]);
-        add_number(list, &n, name, row->term[i]);
-    }
+    for (int i = 0; i < row->n_parts; i++)
+        add_loss(list, &n, row->part_name[i], row->part[i]);
+    for (int i = 0; i < row->n_terms; i++)
+        add_loss(list, &n, row->term_name[i], row->term[i]);
     add_number(list, &n, "lr", row->lr);
     for (int i = 0; i < row->task->n_scores; i++)
         add_number(list, &n, row->task->score[i], row->score[i]);

@@ -1,5 +1,9 @@
 /* step.c: one training step as one graph: student forward, teacher forward,
- * losses, backward; compiled once per batch size and phase. */
+ * losses, backward; compiled once per batch size, phase and stage.
+ *
+ * The teacher comes first where it can, so that what it made is gone when the
+ * student's activations are kept for the backward pass. A two-stage teacher
+ * comes second: its head runs on the student's RoIs. */
 #include "train/step.h"
 
 #include <math.h>
@@ -10,7 +14,9 @@
  * ---------------------------------------------------------------------- */
 
 typedef struct side {
+    const lmb_network *net;
     lmb_nn nn;
+    lmb_detection detection;
     lmb_tap tap[LMB_MAX_TAPS];
     lmb_taps taps;
 } side;
@@ -24,14 +30,20 @@ static void collect_taps(side *s)
             .shape = lmb_graph_shape(s->nn.g, s->nn.taps[i].value),
         };
     s->taps = (lmb_taps){s->tap, s->nn.n_taps};
+    lmb_tap *roi = (lmb_tap *)(uintptr_t)lmb_taps_find(&s->taps, "roi.logits");
+    if (roi != NULL) {
+        roi->labels = s->detection.roi_label;
+        roi->row_weight = s->detection.roi_valid;
+    }
 }
 
 static void build_side(side *s, lmb_graph *g, const lmb_network *net,
     lmb_mode mode, lmb_value x, const char *scope)
 {
+    s->net = net;
     lmb_nn_init(&s->nn, g, net->params, mode);
     lmb_graph_push(g, scope);
-    (void)net->model->build(net->model, &s->nn, x, net->classes);
+    (void)lmb_network_build(net, &s->nn, x, &s->detection);
     lmb_graph_pop(g);
     collect_taps(s);
 }
@@ -55,8 +67,18 @@ static lmb_value renormalise(
         lmb_graph_constant(g, shape, shift, 0));
 }
 
-/* --- building
- * -------------------------------------------------------------------- */
+/* The teacher's input: the student's in its own size and normalisation. */
+static lmb_value teacher_input(lmb_train_step *s)
+{
+    const lmb_step_spec *spec = &s->spec;
+    const int64_t *size = spec->teacher_size;
+    lmb_value x = renormalise(s->g, s->x, spec->student, spec->teacher);
+    if (size[0] > 0 && (size[0] != spec->height || size[1] != spec->width))
+        x = lmb_resize(s->g, x, size[0], size[1], LMB_RESIZE_BILINEAR);
+    return x;
+}
+
+/* --- the table of pairs --------------------------------------------------- */
 
 /* One line: "pcd: student.logits [64, 100] <- teacher.logits [64, 100]". */
 static lmb_status describe_pair(lmb_train_step *s, const lmb_term *term,
@@ -90,8 +112,37 @@ static lmb_status describe_pairs(
     return LMB_OK;
 }
 
+/* --- terms ---------------------------------------------------------------- */
+
+/* The teacher's head on other features: what `lmb_build.teacher_head` is. */
+static lmb_value teacher_head(
+    void *user, lmb_graph *g, const char *name, int after, lmb_value features)
+{
+    side *teacher = user;
+    const lmb_model *m = teacher->net->model;
+    if (m->head_tail == NULL) {
+        lmb_graph_fail(g,
+            LMB_FAIL(LMB_EUNSUPPORTED,
+                "teacher %s has no head that other features can go through",
+                m->name));
+        return LMB_NONE;
+    }
+    lmb_nn nn;
+    lmb_nn_init(&nn, g, teacher->net->params, LMB_MODE_EVAL);
+    nn.options = &teacher->net->opts;
+    return m->head_tail(m, &nn, name, after, features, teacher->net->classes);
+}
+
+static lmb_status describe_term(
+    lmb_train_step *s, const lmb_term *term, lmb_build *b)
+{
+    LMB_TRY(lmb_method_pairs(term->method, term->state, b->student, b->teacher,
+        term->n_map, term->map, &b->pairs));
+    return describe_pairs(s, term, b);
+}
+
 static lmb_value build_term(
-    lmb_train_step *s, int i, const side *student, const side *teacher)
+    lmb_train_step *s, int i, const side *student, side *teacher)
 {
     const lmb_term *term = &s->spec.terms[i];
     char prefix[80];
@@ -104,17 +155,20 @@ static lmb_value build_term(
         .teacher = &teacher->taps,
         .params = term->params,
         .prefix = prefix,
+        .stage = s->spec.stage,
         .phase = s->spec.phase[i],
         .labels = s->labels,
         .index = s->index,
         .samples = s->spec.samples,
+        .boxes = s->truth.boxes,
+        .box_labels = s->truth.labels,
+        .box_valid = s->truth.valid,
         .input_size = {s->spec.height, s->spec.width},
         .teacher_params = s->spec.teacher->params,
+        .teacher_head = teacher_head,
+        .user = teacher,
     };
-    lmb_status st = lmb_method_pairs(term->method, term->state, b.student,
-        b.teacher, term->n_map, term->map, &b.pairs);
-    if (st == LMB_OK)
-        st = describe_pairs(s, term, &b);
+    const lmb_status st = describe_term(s, term, &b);
     if (st != LMB_OK) {
         lmb_graph_fail(s->g, st);
         return LMB_NONE;
@@ -130,17 +184,32 @@ static void add_loss(lmb_train_step *s, lmb_value part)
     s->loss = lmb_is(s->loss) ? lmb_add(s->g, s->loss, part) : part;
 }
 
-static void build_loss(
-    lmb_train_step *s, const side *student, const side *teacher)
+static void add_part(lmb_train_step *s, const char *name, lmb_value value)
+{
+    s->part_name[s->n_parts] = name;
+    s->part[s->n_parts] = lmb_scale(s->g, value, s->spec.task_weight);
+    add_loss(s, s->part[s->n_parts++]);
+}
+
+/* Cross-entropy, or what the detector made of the ground truth. */
+static void build_task_loss(lmb_train_step *s, const side *student)
+{
+    const lmb_detection *d = &student->detection;
+    if (s->spec.task_weight == 0)
+        return;
+    if (s->spec.boxes == 0) {
+        lmb_graph_push(s->g, "ce");
+        add_part(s, "ce", lmb_cross_entropy(s->g, s->logits, s->labels));
+        lmb_graph_pop(s->g);
+    }
+    for (int i = 0; i < d->n_losses; i++)
+        add_part(s, d->loss[i].name, d->loss[i].value);
+}
+
+static void build_loss(lmb_train_step *s, const side *student, side *teacher)
 {
     const lmb_step_spec *spec = &s->spec;
-    if (spec->ce_weight != 0) {
-        lmb_graph_push(s->g, "ce");
-        s->ce = lmb_scale(s->g, lmb_cross_entropy(s->g, s->logits, s->labels),
-            spec->ce_weight);
-        lmb_graph_pop(s->g);
-        add_loss(s, s->ce);
-    }
+    build_task_loss(s, student);
     for (int i = 0; i < spec->n_terms; i++) {
         char name[32];
         (void)snprintf(name, sizeof name, "warm.%d", i);
@@ -153,22 +222,70 @@ static void build_loss(
     if (!lmb_is(s->loss))
         lmb_graph_fail(s->g,
             LMB_FAIL(LMB_EINVAL,
-                "no loss: the weight of cross-entropy is 0 "
-                "and there is no method"));
+                "no loss: the weight of the task's own is 0 and there is no "
+                "method"));
+}
+
+/* --- the whole ------------------------------------------------------------ */
+
+static void build_inputs(lmb_train_step *s)
+{
+    const int64_t n = s->spec.batch, m = s->spec.boxes;
+    lmb_graph *g = s->g;
+    s->x = lmb_graph_input(
+        g, "x", LMB_F32, LMB_SHAPE(n, 3, s->spec.height, s->spec.width));
+    s->index = lmb_graph_input(g, "index", LMB_I32, LMB_SHAPE(n));
+    if (m == 0) {
+        s->labels = lmb_graph_input(g, "labels", LMB_I32, LMB_SHAPE(n));
+        return;
+    }
+    s->truth = (lmb_truth){
+        .boxes = lmb_graph_input(g, "boxes", LMB_F32, LMB_SHAPE(n, m, 4)),
+        .labels = lmb_graph_input(g, "box_labels", LMB_I32, LMB_SHAPE(n, m)),
+        .valid = lmb_graph_input(g, "box_valid", LMB_F32, LMB_SHAPE(n, m)),
+        .draw = lmb_graph_input(g, "draw", LMB_I32, LMB_SHAPE(4)),
+    };
+    s->sizes = lmb_graph_input(g, "sizes", LMB_F32, LMB_SHAPE(n, 2));
+}
+
+static void build_student(lmb_train_step *s, side *student)
+{
+    student->detection.sizes = s->sizes;
+    student->detection.truth = &s->truth;
+    build_side(student, s->g, s->spec.student, LMB_MODE_TRAIN, s->x, "student");
+}
+
+/* Boxes and sizes in the teacher's pixels. */
+static lmb_value to_teacher(lmb_train_step *s, lmb_value v, bool rois)
+{
+    const int64_t *size = s->spec.teacher_size;
+    if (!lmb_is(v) || size[0] == 0)
+        return v;
+    const double y = (double)size[0] / (double)s->spec.height;
+    const double x = (double)size[1] / (double)s->spec.width;
+    const double of_sizes[] = {y, x}, of_rois[] = {1, x, y, x, y};
+    return lmb_mul(s->g, v,
+        lmb_graph_constant(
+            s->g, LMB_SHAPE(rois ? 5 : 2), rois ? of_rois : of_sizes, 0));
+}
+
+static void build_teacher(lmb_train_step *s, const side *student, side *teacher)
+{
+    teacher->detection.sizes = to_teacher(s, s->sizes, false);
+    teacher->detection.rois = to_teacher(s, student->detection.roi_rows, true);
+    build_side(teacher, s->g, s->spec.teacher, LMB_MODE_EVAL, teacher_input(s),
+        "teacher");
 }
 
 static void build(lmb_train_step *s, side *student, side *teacher)
 {
-    const lmb_step_spec *spec = &s->spec;
-    s->x = lmb_graph_input(s->g, "x", LMB_F32,
-        LMB_SHAPE(spec->batch, 3, spec->height, spec->width));
-    s->labels =
-        lmb_graph_input(s->g, "labels", LMB_I32, LMB_SHAPE(spec->batch));
-    s->index = lmb_graph_input(s->g, "index", LMB_I32, LMB_SHAPE(spec->batch));
-    if (spec->teacher != NULL)
-        build_side(teacher, s->g, spec->teacher, LMB_MODE_EVAL,
-            renormalise(s->g, s->x, spec->student, spec->teacher), "teacher");
-    build_side(student, s->g, spec->student, LMB_MODE_TRAIN, s->x, "student");
+    const bool first = s->spec.boxes == 0;
+    build_inputs(s);
+    if (s->spec.teacher != NULL && first)
+        build_teacher(s, student, teacher);
+    build_student(s, student);
+    if (s->spec.teacher != NULL && !first)
+        build_teacher(s, student, teacher);
     s->logits = lmb_nn_tap_find(&student->nn, "logits");
     build_loss(s, student, teacher);
 }
@@ -177,9 +294,10 @@ static int outputs_of(const lmb_train_step *s, lmb_value out[])
 {
     int n = 0;
     out[n++] = s->loss;
-    out[n++] = s->logits;
-    if (lmb_is(s->ce))
-        out[n++] = s->ce;
+    if (lmb_is(s->logits))
+        out[n++] = s->logits;
+    for (int i = 0; i < s->n_parts; i++)
+        out[n++] = s->part[i];
     for (int i = 0; i < s->spec.n_terms; i++)
         out[n++] = s->term[i];
     return n;
@@ -188,7 +306,7 @@ static int outputs_of(const lmb_train_step *s, lmb_value out[])
 static lmb_status differentiate(lmb_train_step *s)
 {
     const lmb_step_spec *spec = &s->spec;
-    lmb_value out[3 + LMB_MAX_TERMS];
+    lmb_value out[2 + LMB_MAX_PARTS + LMB_MAX_TERMS];
     LMB_TRY(lmb_graph_status(s->g));
     const int n = outputs_of(s, out);
     if (!spec->reference)
@@ -216,11 +334,7 @@ static lmb_status make(lmb_train_step *s)
     LMB_GOTO(lmb_graph_new(&s->g), st, done);
     build(s, &sides[0], &sides[1]);
     LMB_GOTO(differentiate(s), st, done);
-    LMB_GOTO(LMB_NEW(s->index_data, s->spec.batch), st, done);
-    LMB_GOTO(lmb_plan_set(s->plan, s->index, LMB_I32, s->index_data), st, done);
-    for (int i = 0; i < s->spec.n_terms; i++)
-        LMB_GOTO(lmb_plan_set(s->plan, s->warm[i], LMB_F32, &s->warm_data[i]),
-            st, done);
+    LMB_GOTO(lmb_train_step_connect(s), st, done);
 done:
     lmb_free(sides);
     return st;
@@ -246,56 +360,10 @@ void lmb_train_step_free(lmb_train_step *s)
         return;
     lmb_plan_free(s->plan);
     lmb_graph_free(s->g);
+    for (size_t i = 0; i < s->n_feeds; i++)
+        lmb_free(s->feeds[i].data);
+    lmb_free(s->feeds);
     lmb_free(s->index_data);
     lmb_str_fini(&s->pairs);
     lmb_free(s);
-}
-
-/* --- running
- * ------------------------------------------------------------------------ */
-
-double lmb_warm_up(double warmup, int64_t epoch)
-{
-    return warmup > 0 && (double)epoch < warmup ? (double)epoch / warmup : 1;
-}
-
-static int64_t count_correct(
-    const float *logits, const int32_t *labels, int64_t n, int64_t classes)
-{
-    int64_t correct = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const float *row = logits + i * classes;
-        int64_t best = 0;
-        for (int64_t c = 1; c < classes; c++)
-            if (row[c] > row[best])
-                best = c;
-        correct += best == labels[i];
-    }
-    return correct;
-}
-
-lmb_status lmb_train_step_run(lmb_train_step *s, const lmb_batch *batch,
-    const lmb_step_at *at, lmb_step_result *out)
-{
-    LMB_ASSERT(batch->count == s->spec.batch);
-    *out = (lmb_step_result){0};
-    LMB_TRY(lmb_plan_set(s->plan, s->x, LMB_F32, batch->views[0]->data));
-    LMB_TRY(lmb_plan_set(s->plan, s->labels, LMB_I32, batch->labels->data));
-    const int64_t *index = batch->indices->data;
-    for (int64_t i = 0; i < batch->count; i++)
-        s->index_data[i] = (int32_t)index[i];
-    for (int i = 0; i < s->spec.n_terms; i++)
-        s->warm_data[i] =
-            (float)lmb_warm_up(s->spec.terms[i].warmup, at->epoch);
-    LMB_TRY(lmb_plan_run(s->plan));
-    out->loss = lmb_plan_scalar(s->plan, s->loss);
-    if (lmb_is(s->ce))
-        out->ce = lmb_plan_scalar(s->plan, s->ce);
-    for (int i = 0; i < s->spec.n_terms; i++)
-        out->term[i] = lmb_plan_scalar(s->plan, s->term[i]);
-    const void *logits = lmb_plan_view(s->plan, s->logits);
-    if (!s->spec.reference)
-        out->correct = count_correct(logits, batch->labels->data, batch->count,
-            s->spec.student->classes);
-    return LMB_OK;
 }

@@ -14,10 +14,18 @@
 /* A network with its parameters and the input that it expects. */
 typedef struct lmb_network {
     const lmb_model *model;
+    lmb_model_opts opts; /* zero: the defaults */
+    char text[160]; /* as lmb_model_spec.text */
     lmb_params *params;
     int classes;
     double mean[3], std[3]; /* of channels scaled to [0, 1] */
 } lmb_network;
+
+/* Builds it on x; a detector gets and gives `detection` (NULL for others).
+ * Returns the logits, or LMB_NONE. */
+lmb_value lmb_network_build(
+    const lmb_network *net, lmb_nn *nn, lmb_value x, lmb_detection *detection);
+bool lmb_network_detects(const lmb_network *net);
 
 /* A method of the run, configured. */
 typedef struct lmb_term {
@@ -31,26 +39,44 @@ typedef struct lmb_term {
 
 typedef struct lmb_step_spec {
     int64_t batch, height, width, samples;
+    int64_t boxes; /* detection: capacity of an image's ground truth */
     const lmb_network *student, *teacher; /* teacher may be NULL */
+    int64_t teacher_size[2]; /* height, width it sees; 0: the student's */
     const lmb_term *terms;
     int n_terms;
-    double ce_weight;
+    double task_weight; /* of cross-entropy, of a detector's own losses */
     int phase[8]; /* of each term */
+    int stage; /* which teacher of several in turn */
     bool reference; /* f64, exact */
     bool bf16, allow_reference;
     lmb_workspace *workspace;
 } lmb_step_spec;
 
-enum { LMB_MAX_TERMS = 8 };
+enum { LMB_MAX_TERMS = 8, LMB_MAX_PARTS = LMB_MAX_DETECT_LOSSES };
+
+/* A graph input that a method fills before each step (lmb_method.feed). */
+typedef struct lmb_feed_input {
+    char name[64];
+    int64_t count;
+    float *data;
+} lmb_feed_input;
 
 typedef struct lmb_train_step {
     lmb_step_spec spec;
     lmb_graph *g;
     lmb_plan *plan;
-    lmb_value x, labels, index, logits, loss, ce;
+    lmb_value x, labels, index, logits, loss;
+    lmb_truth truth; /* detection */
+    lmb_value sizes;
+    /* The task's losses: "ce", or a detector's "cls", "box", .. */
+    int n_parts;
+    const char *part_name[LMB_MAX_PARTS];
+    lmb_value part[LMB_MAX_PARTS];
     lmb_value warm[LMB_MAX_TERMS], term[LMB_MAX_TERMS];
     float warm_data[LMB_MAX_TERMS];
-    int32_t *index_data;
+    int32_t *index_data, draw_data[4];
+    lmb_feed_input *feeds;
+    size_t n_feeds;
     lmb_str pairs; /* a line per compared pair, for the table */
 } lmb_train_step;
 
@@ -60,11 +86,13 @@ typedef struct lmb_train_step {
 lmb_status lmb_train_step_new(
     const lmb_step_spec *spec, lmb_train_step **out) LMB_MUST_CHECK;
 void lmb_train_step_free(lmb_train_step *s);
+/* Points the plan at the step's own input memory (step_run.c). */
+lmb_status lmb_train_step_connect(lmb_train_step *s) LMB_MUST_CHECK;
 
 typedef struct lmb_step_result {
-    double loss, ce; /* ce and terms are weighted: they sum to loss */
-    double term[LMB_MAX_TERMS];
-    int64_t correct; /* of the batch, in training mode */
+    double loss; /* parts and terms are weighted: they sum to it */
+    double part[LMB_MAX_PARTS], term[LMB_MAX_TERMS];
+    int64_t correct; /* classification: of the batch, in training mode */
 } lmb_step_result;
 
 /* Where the run is, for schedules and feeds. */
@@ -75,10 +103,10 @@ typedef struct lmb_step_at {
     uint64_t seed;
 } lmb_step_at;
 
-/* Forward and backward of one batch: gradients are in the stores. */
 /* Linear warm-up of a term: min(epoch / warmup, 1), epochs counted from 1. */
 double lmb_warm_up(double warmup, int64_t epoch);
 
+/* Forward and backward of one batch: gradients are in the stores. */
 lmb_status lmb_train_step_run(lmb_train_step *s, const lmb_batch *batch,
     const lmb_step_at *at, lmb_step_result *out) LMB_MUST_CHECK;
 

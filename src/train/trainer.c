@@ -59,7 +59,7 @@ lmb_status lmb_run_step_for(lmb_run *run, int64_t batch, lmb_train_step **out)
         .teacher = run->has_teacher ? &run->teacher : NULL,
         .terms = run->terms,
         .n_terms = run->n_terms,
-        .ce_weight = run->ce_weight,
+        .task_weight = run->task_weight,
         .bf16 = run->bf16,
         .allow_reference = run->config->train.allow_reference,
         .workspace = run->workspace,
@@ -143,7 +143,8 @@ static lmb_status train_batch(lmb_run *run)
     LMB_TRY(update(run, step));
     const double n = (double)batch.count;
     s->sum_loss += r.loss * n;
-    s->sum_ce += r.ce * n;
+    for (int i = 0; i < step->n_parts; i++)
+        s->sum_part[i] += r.part[i] * n;
     for (int i = 0; i < run->n_terms; i++)
         s->sum_term[i] += r.term[i] * n;
     s->sum_images += batch.count;
@@ -166,7 +167,6 @@ static lmb_row epoch_row(const lmb_run *run, double images_per_second)
         .step = s->step,
         .split = "train",
         .loss = s->sum_loss / n,
-        .ce = s->sum_ce / n,
         .task = run->task,
         .n_terms = run->n_terms,
         .lr = lmb_schedule_lr(&run->schedule, s->epoch,
@@ -178,6 +178,12 @@ static lmb_row epoch_row(const lmb_run *run, double images_per_second)
     for (int i = 0; i < run->n_terms; i++) {
         row.term_name[i] = run->terms[i].method->name;
         row.term[i] = s->sum_term[i] / n;
+    }
+    const lmb_train_step *step = run->n_steps > 0 ? run->steps[0] : NULL;
+    row.n_parts = step != NULL ? step->n_parts : 0;
+    for (int i = 0; i < row.n_parts; i++) {
+        row.part_name[i] = step->part_name[i];
+        row.part[i] = s->sum_part[i] / n;
     }
     for (int i = 0; i < LMB_MAX_SCORES; i++)
         row.score[i] = NAN;
@@ -337,12 +343,15 @@ static lmb_status note_accuracy(lmb_run *run, const lmb_eval_result *r)
         .step = s->step,
         .split = run->chosen == run->test ? "test" : "val",
         .loss = r->loss,
-        .ce = r->loss,
         .task = run->task,
         .lr = NAN,
         .images_per_second = (double)r->count / r->seconds,
         .seconds = lmb_run_now() - run->begun,
     };
+    if (!lmb_task_is_detection(run->task)) {
+        row.part_name[row.n_parts] = "ce";
+        row.part[row.n_parts++] = r->loss;
+    }
     memcpy(row.score, r->score, sizeof row.score);
     return write_row(run, &row);
 }
@@ -402,7 +411,8 @@ static void next_epoch(lmb_run_state *s)
 {
     s->epoch++;
     s->step_in_epoch = 0;
-    s->sum_loss = s->sum_ce = 0;
+    s->sum_loss = 0;
+    memset(s->sum_part, 0, sizeof s->sum_part);
     memset(s->sum_term, 0, sizeof s->sum_term);
     s->sum_images = s->sum_correct = 0;
 }
@@ -493,7 +503,7 @@ lmb_run_facts lmb_run_describe(const lmb_run *run)
         .teacher = run->has_teacher ? &run->teacher : NULL,
         .terms = run->terms,
         .n_terms = run->n_terms,
-        .ce_weight = run->ce_weight,
+        .task_weight = run->task_weight,
         .lr = run->schedule.lr,
         .bf16 = run->bf16,
         .threads = run->threads,

@@ -17,7 +17,10 @@ typedef struct lmb_run lmb_run;
 typedef struct lmb_row {
     int64_t epoch, step; /* step: over all epochs */
     const char *split; /* "train", "test" or "val" */
-    double loss, ce;
+    double loss;
+    int n_parts; /* the task's losses: "ce" is logged as loss_ce */
+    const char *part_name[LMB_MAX_PARTS];
+    double part[LMB_MAX_PARTS];
     const lmb_task *task;
     double score[LMB_MAX_SCORES]; /* NaN: not of this row */
     int n_terms;
@@ -62,7 +65,7 @@ typedef struct lmb_run_facts {
     const lmb_network *student, *teacher; /* teacher NULL: plain training */
     const lmb_term *terms;
     int n_terms;
-    double ce_weight, lr;
+    double task_weight, lr;
     bool bf16;
     int threads;
     const lmb_dataset *train, *test; /* test: what `best` is chosen on */

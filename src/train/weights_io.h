@@ -21,7 +21,7 @@ lmb_status lmb_weights_classes(const lmb_weights *w, const char *path,
 
 /* The metadata of a weights file. Zero means "not known". */
 typedef struct lmb_weights_about {
-    char model[64];
+    char model[160];
     int classes;
     char **class_names; /* `classes` of them, or NULL; owned */
     int size; /* input height and width in pixels */

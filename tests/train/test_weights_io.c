@@ -167,7 +167,8 @@ static void wrong_metadata_is_refused(void **state)
         {"channel_order", "YUV"},
         {"model",
             "a name so long that no network of the table could ever have it, "
-            "surely"},
+            "not even one that is followed by all the options that networks "
+            "may have, each of them with a value of its own"},
     };
     (void)state;
     for (size_t i = 0; i < LMB_COUNT(bad); i++) {

@@ -127,7 +127,7 @@ static inline void train_open(train_run *r, const char *golden,
         .teacher = &r->teacher,
         .terms = &r->term,
         .n_terms = 1,
-        .ce_weight = r->term.method->ce_weight,
+        .task_weight = r->term.method->ce_weight,
         .reference = exact,
     };
     CHECK_OK(lmb_train_step_new(&spec, &r->step));

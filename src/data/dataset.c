@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "data/hash.h"
+#include "data/lines.h"
 #include "data/truth.h"
 
 #include <string.h>
@@ -240,6 +241,13 @@ void lmb__dataset_hash_memory(lmb_dataset *ds)
         ds->pixels, n * (size_t)ds->height * (size_t)ds->width * 3, h);
 }
 
+void lmb__dataset_stats_imagenet(lmb_dataset *ds)
+{
+    static const double mean[3] = {0.485, 0.456, 0.406};
+    static const double std[3] = {0.229, 0.224, 0.225};
+    lmb__dataset_stats(ds, mean, std);
+}
+
 void lmb__dataset_stats(
     lmb_dataset *ds, const double mean[3], const double std[3])
 {
@@ -254,54 +262,19 @@ lmb_status lmb__dataset_path(
     return *out != NULL ? LMB_OK : LMB_FAIL(LMB_ENOMEM, "out of memory: path");
 }
 
-/* The next line of [*at, end) without its end; NULL after the last. */
-static char *take_line(lmb_arena *arena, const char **at, const char *end)
-{
-    const char *start = *at;
-    const char *stop = memchr(start, '\n', (size_t)(end - start));
-    *at = stop != NULL ? stop + 1 : end;
-    if (stop == NULL)
-        stop = end;
-    if (stop > start && stop[-1] == '\r')
-        stop--;
-    char *line = lmb_arena_alloc(arena, (size_t)(stop - start) + 1);
-    if (line != NULL)
-        memcpy(line, start, (size_t)(stop - start));
-    return line;
-}
-
-static lmb_status split_names(
-    lmb_dataset *ds, const lmb_file *file, const char *path)
-{
-    const char *at = (const char *)file->bytes;
-    const char *end = at + file->size;
-    int32_t found = 0;
-    const char **names =
-        lmb_arena_alloc(ds->arena, (size_t)ds->classes * sizeof *names);
-    if (names == NULL)
-        return LMB_FAIL(LMB_ENOMEM, "%s: out of memory", path);
-    while (at < end) {
-        const char *line = take_line(ds->arena, &at, end);
-        if (line == NULL)
-            return LMB_FAIL(LMB_ENOMEM, "%s: out of memory", path);
-        if (line[0] == '\0')
-            continue;
-        if (found < ds->classes)
-            names[found] = line;
-        found++;
-    }
-    if (found != ds->classes)
-        return LMB_FAIL(LMB_EFORMAT, "%s: %d names for %d classes", path,
-            (int)found, (int)ds->classes);
-    ds->class_names = names;
-    return LMB_OK;
-}
-
 lmb_status lmb__dataset_read_names(lmb_dataset *ds, const char *path)
 {
-    lmb_file file = {0};
-    LMB_TRY(lmb_file_open(path, &file));
-    const lmb_status st = split_names(ds, &file, path);
-    lmb_file_close(&file);
+    lmb_lines lines = {0};
+    LMB_TRY(lmb__lines_load(path, ds->arena, &lines));
+    lmb_status st = LMB_OK;
+    if (lines.count != ds->classes)
+        st = LMB_FAIL(LMB_EFORMAT, "%s: %lld names for %d classes", path,
+            (long long)lines.count, (int)ds->classes);
+    else
+        ds->class_names = lmb_arena_copy(
+            ds->arena, lines.text, (size_t)lines.count * sizeof *lines.text);
+    lmb__lines_fini(&lines);
+    if (st == LMB_OK && ds->class_names == NULL)
+        st = LMB_FAIL(LMB_ENOMEM, "%s: out of memory", path);
     return st;
 }

@@ -58,6 +58,7 @@ lmb_status lmb__dataset_push(
 void lmb__dataset_hash_memory(lmb_dataset *ds);
 void lmb__dataset_stats(
     lmb_dataset *ds, const double mean[3], const double std[3]);
+void lmb__dataset_stats_imagenet(lmb_dataset *ds);
 /* "DIR/a/b"; lives in the data set's arena. */
 lmb_status lmb__dataset_path(lmb_dataset *ds, const char *dir, const char *name,
     const char **out) LMB_MUST_CHECK;

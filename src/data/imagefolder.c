@@ -6,82 +6,46 @@
  * folder's files, as in torchvision's ImageFolder. Pictures are decoded when
  * asked for. Default mean and deviation are ImageNet's. */
 #include "base/file.h"
-#include "base/str.h"
 #include "data/dataset.h"
 #include "data/folder.h"
 #include "data/hash.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_DEPTH = 16 };
-
 typedef struct scan {
     lmb_dataset *ds;
-    const char **paths;
-    size_t path_capacity, label_capacity;
-    int32_t label;
+    lmb_lines paths; /* of all classes so far */
+    size_t label_capacity;
     uint64_t hash;
 } scan;
 
-static bool is_picture(const char *name)
-{
-    static const char *const ends[] = {".jpg", ".jpeg", ".png", ".ppm", ".bmp",
-        ".pgm", ".tif", ".tiff", ".webp"};
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot != NULL && i < LMB_COUNT(ends); i++)
-        if (lmb_str_equal_nocase(dot, ends[i]))
-            return true;
-    return false;
-}
-
-static lmb_status add_file(
-    scan *s, const char *path, const char *name, int64_t size)
+/* Names without their folders, so that a data set may be moved. */
+static lmb_status add_file(scan *s, const char *path, int32_t label)
 {
     lmb_dataset *ds = s->ds;
-    LMB_TRY(LMB_GROW(s->paths, ds->count, s->path_capacity));
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return LMB_FAIL(LMB_EIO, "%s: %s", path, strerror(errno));
     LMB_TRY(LMB_GROW(ds->labels, ds->count, s->label_capacity));
-    s->paths[ds->count] = path;
-    ds->labels[ds->count] = s->label;
-    ds->count++;
-    const int64_t numbers[2] = {s->label, size};
+    ds->labels[ds->count++] = label;
+    const char *name = strrchr(path, '/') + 1;
+    const int64_t numbers[2] = {label, info.st_size};
     s->hash = lmb_xxh64(name, strlen(name), s->hash);
     s->hash = lmb_xxh64(numbers, sizeof numbers, s->hash);
     return LMB_OK;
 }
 
-static lmb_status scan_class(scan *s, const char *dir, int depth);
-
-static lmb_status scan_entries(
-    scan *s, const char *dir, int depth, const lmb_folder *folder, bool folders)
+static lmb_status scan_class(scan *s, const char *dir, int32_t label)
 {
-    for (int64_t i = 0; i < folder->count; i++) {
-        const char *name = folder->names[i];
-        const char *path = NULL;
-        struct stat info;
-        LMB_TRY(lmb__dataset_path(s->ds, dir, name, &path));
-        if (stat(path, &info) != 0)
-            continue; /* a link to nowhere */
-        if (S_ISDIR(info.st_mode) && folders)
-            LMB_TRY(scan_class(s, path, depth + 1));
-        else if (S_ISREG(info.st_mode) && !folders && is_picture(name))
-            LMB_TRY(add_file(s, path, name, info.st_size));
-    }
+    const int64_t before = s->ds->count;
+    LMB_TRY(lmb__folder_pictures(dir, s->ds->arena, &s->paths));
+    if (s->paths.count == before)
+        return LMB_FAIL(LMB_EFORMAT, "%s: no pictures in it", dir);
+    for (int64_t i = before; i < s->paths.count; i++)
+        LMB_TRY(add_file(s, s->paths.text[i], label));
     return LMB_OK;
-}
-
-static lmb_status scan_class(scan *s, const char *dir, int depth)
-{
-    if (depth > MAX_DEPTH)
-        return LMB_FAIL(LMB_EFORMAT, "%s: folders nested deeper than %d", dir,
-            (int)MAX_DEPTH);
-    lmb_folder folder = {0};
-    LMB_TRY(lmb__folder_list(dir, s->ds->arena, &folder));
-    lmb_status st = scan_entries(s, dir, depth, &folder, false);
-    if (st == LMB_OK)
-        st = scan_entries(s, dir, depth, &folder, true);
-    lmb__folder_fini(&folder);
-    return st;
 }
 
 /* --- which folders
@@ -177,15 +141,12 @@ static lmb_status scan_split(scan *s, const char *train, const char *dir)
     LMB_TRY(list_classes(ds, dir, &count, &here));
     for (int32_t i = 0; i < count; i++) {
         const char *path = NULL;
-        const int64_t before = ds->count;
+        const int32_t label = find_class(ds, here[i]);
         LMB_TRY(lmb__dataset_path(ds, dir, here[i], &path));
-        s->label = find_class(ds, here[i]);
-        if (s->label < 0)
+        if (label < 0)
             return LMB_FAIL(LMB_EFORMAT, "%s: class '%s' is not in %s", dir,
                 here[i], train);
-        LMB_TRY(scan_class(s, path, 0));
-        if (ds->count == before)
-            return LMB_FAIL(LMB_EFORMAT, "%s: no pictures in it", path);
+        LMB_TRY(scan_class(s, path, label));
     }
     if (ds->count == 0)
         return LMB_FAIL(LMB_EFORMAT, "%s: no class folders in it", dir);
@@ -199,8 +160,6 @@ static lmb_status open_split(const char *dir, lmb_split split,
     const lmb_dataset_opts *opts, lmb_dataset *ds)
 {
     (void)opts;
-    static const double mean[3] = {0.485, 0.456, 0.406};
-    static const double std[3] = {0.229, 0.224, 0.225};
     const char *train = NULL;
     const char *here = NULL;
     scan s = {.ds = ds};
@@ -208,14 +167,14 @@ static lmb_status open_split(const char *dir, lmb_split split,
     lmb_status st = scan_split(&s, train, here);
     if (st == LMB_OK) {
         ds->paths = lmb_arena_copy(
-            ds->arena, s.paths, (size_t)ds->count * sizeof *s.paths);
+            ds->arena, s.paths.text, (size_t)ds->count * sizeof *s.paths.text);
         if (ds->paths == NULL)
             st = LMB_FAIL(LMB_ENOMEM, "%s: out of memory", dir);
     }
-    lmb_free(s.paths);
+    lmb__lines_fini(&s.paths);
     ds->hash = s.hash;
     ds->is_test = split == LMB_SPLIT_TEST;
-    lmb__dataset_stats(ds, mean, std);
+    lmb__dataset_stats_imagenet(ds);
     return st;
 }
 

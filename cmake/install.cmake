@@ -6,7 +6,7 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/limbeck)
 
 # What a program needs that links liblimbeck.a; the shared library has it all.
-set(private_libs z lzma jpeg png jansson yaml curl pthread m)
+set(private_libs z lzma jpeg png expat jansson yaml curl pthread m)
 if(LMB_ONEDNN)
   list(APPEND private_libs dnnl gomp)
 endif()

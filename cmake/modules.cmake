@@ -5,6 +5,7 @@ find_package(ZLIB REQUIRED)
 find_package(LibLZMA REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
+find_package(EXPAT REQUIRED)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 find_package(CURL REQUIRED)
@@ -62,7 +63,8 @@ lmb_module(model base tensor graph detect op nn)
 lmb_module(distill base tensor graph op nn)
 lmb_module(optim base tensor graph backend_cpu)
 lmb_module(metric base tensor detect)
-lmb_module(data base tensor io detect ZLIB::ZLIB LibLZMA::LibLZMA JPEG::JPEG PNG::PNG)
+lmb_module(data base tensor io detect ZLIB::ZLIB LibLZMA::LibLZMA JPEG::JPEG PNG::PNG
+  EXPAT::EXPAT)
 include(cmake/backend.cmake)
 if(LMB_SANITIZE) # at -O3 the sanitizers take minutes over a kernel
   foreach(level ${LMB_CPU_LEVELS})
@@ -77,7 +79,8 @@ set(objects "")
 foreach(module ${LMB_MODULES})
   list(APPEND objects $<TARGET_OBJECTS:${module}>)
 endforeach()
-set(vendor ZLIB::ZLIB LibLZMA::LibLZMA JPEG::JPEG PNG::PNG PkgConfig::JANSSON
+set(vendor ZLIB::ZLIB LibLZMA::LibLZMA JPEG::JPEG PNG::PNG EXPAT::EXPAT
+  PkgConfig::JANSSON
   PkgConfig::YAML CURL::libcurl Threads::Threads m ${LMB_BACKEND_LIBS})
 add_library(limbeck_shared SHARED ${objects})
 add_library(limbeck_static STATIC ${objects})

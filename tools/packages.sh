@@ -4,7 +4,7 @@
 
 packages_build="build-essential cmake ninja-build pkg-config|pkgconf
     libdnnl-dev libjpeg62-turbo-dev|libjpeg-dev libpng-dev libyaml-dev
-    libjansson-dev zlib1g-dev liblzma-dev
+    libjansson-dev libexpat1-dev zlib1g-dev liblzma-dev
     libcurl4-openssl-dev|libcurl4-gnutls-dev"
 packages_test="libcmocka-dev"
 packages_check="git python3 clang libclang-rt-dev clang-format-14|clang-format

@@ -53,6 +53,9 @@ lmb_status lmb_image_decode(const void *bytes, size_t size, const char *name,
 /* The same for a file. */
 lmb_status lmb_image_load(
     const char *path, lmb_scratch *scratch, lmb_image *out) LMB_MUST_CHECK;
+/* The size that the header of a JPEG or PNG file says. */
+lmb_status lmb_image_probe(
+    const char *path, int32_t *height_out, int32_t *width_out) LMB_MUST_CHECK;
 /* Writes an 8-bit RGB PNG atomically. */
 lmb_status lmb_image_save_png(
     const char *path, const lmb_image *image) LMB_MUST_CHECK;

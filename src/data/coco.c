@@ -1,0 +1,286 @@
+/* coco.c: data sets in the manner of COCO.
+ *
+ * The annotations of a split are annotations/instances_SPLIT.json or
+ * instances_SPLIT.json, where digits may follow SPLIT (train2017), or else
+ * SPLIT/_annotations.coco.json; two that fit are an error. The pictures are in
+ * the first of these folders that holds the first one: SPLIT (with the
+ * digits), images/SPLIT, images, JPEGImages, the annotations' own, DIR. Both
+ * can be named outright by the options. Labels are the positions of the
+ * category ids in ascending order. Format: https://cocodataset.org/#format-data
+ */
+#include "base/file.h"
+#include "base/str.h"
+#include "data/folder.h"
+#include "data/truth.h"
+#include "io/coco_json.h"
+
+#include <string.h>
+
+typedef struct place {
+    lmb_dataset *ds;
+    const char *dir;
+    const char *json;
+    const char *name; /* the split as its file has it: "val" */
+    const char *tag; /* the same with the digits: "val2017" */
+} place;
+
+static const char *const train_names[] = {"train", NULL};
+static const char *const val_names[] = {"val", "valid", "validation", NULL};
+static const char *const test_names[] = {"test", NULL};
+
+static lmb_status no_memory(const place *p)
+{
+    return LMB_FAIL(LMB_ENOMEM, "%s: out of memory", p->dir);
+}
+
+/* --- the annotations ------------------------------------------------------ */
+
+/* The digits of "instances_NAMEdigits.json", or NULL. */
+static const char *match(const char *file, const char *name)
+{
+    static const char head[] = "instances_";
+    if (strncmp(file, head, strlen(head)) != 0)
+        return NULL;
+    file += strlen(head);
+    if (strncmp(file, name, strlen(name)) != 0)
+        return NULL;
+    file += strlen(name);
+    const size_t digits = strspn(file, "0123456789");
+    return strcmp(file + digits, ".json") == 0 ? file : NULL;
+}
+
+static lmb_status take_match(
+    place *p, const char *path, const char *file, const char *name)
+{
+    const char *digits = match(file, name);
+    if (p->json != NULL)
+        return LMB_FAIL(LMB_EINVAL,
+            "%s and %s/%s: which? name the file outright (the option `json`)",
+            p->json, path, file);
+    p->name = name;
+    p->tag = lmb_arena_printf(p->ds->arena, "%s%.*s", name,
+        (int)strspn(digits, "0123456789"), digits);
+    if (p->tag == NULL)
+        return no_memory(p);
+    return lmb__dataset_path(p->ds, path, file, &p->json);
+}
+
+/* The one file of `path` that fits; p->json stays NULL if none does. */
+static lmb_status look_in(place *p, const char *path, const char *const *names)
+{
+    lmb_folder folder = {0};
+    lmb_status st = LMB_OK;
+    if (!lmb_path_is_dir(path))
+        return LMB_OK;
+    LMB_TRY(lmb__folder_list(path, p->ds->arena, &folder));
+    for (int64_t i = 0; i < folder.count && st == LMB_OK; i++)
+        for (const char *const *n = names; *n != NULL && st == LMB_OK; n++)
+            if (match(folder.names[i], *n) != NULL)
+                st = take_match(p, path, folder.names[i], *n);
+    lmb__folder_fini(&folder);
+    return st;
+}
+
+static lmb_status look_beside_pictures(place *p, const char *const *names)
+{
+    for (; *names != NULL; names++) {
+        const char *path = lmb_arena_printf(
+            p->ds->arena, "%s/%s/_annotations.coco.json", p->dir, *names);
+        if (path == NULL)
+            return no_memory(p);
+        if (!lmb_path_exists(path))
+            continue;
+        p->json = path;
+        p->name = p->tag = *names;
+        return LMB_OK;
+    }
+    return LMB_OK;
+}
+
+static lmb_status look(place *p, const char *const *names)
+{
+    const char *annotations = NULL;
+    LMB_TRY(lmb__dataset_path(p->ds, p->dir, "annotations", &annotations));
+    LMB_TRY(look_in(p, annotations, names));
+    if (p->json == NULL)
+        LMB_TRY(look_in(p, p->dir, names));
+    if (p->json == NULL)
+        LMB_TRY(look_beside_pictures(p, names));
+    return LMB_OK;
+}
+
+/* As in a folder of pictures, val stands in for a missing test. */
+static lmb_status find_json(
+    place *p, lmb_split split, const lmb_dataset_opts *opts)
+{
+    const char *const *const names[] = {[LMB_SPLIT_TRAIN] = train_names,
+        [LMB_SPLIT_VAL] = val_names,
+        [LMB_SPLIT_TEST] = test_names};
+    p->name = p->tag = names[split][0];
+    if (opts->json != NULL) {
+        p->json = lmb_arena_strdup(p->ds->arena, opts->json);
+        return p->json != NULL ? LMB_OK : no_memory(p);
+    }
+    LMB_TRY(look(p, names[split]));
+    if (p->json == NULL && split == LMB_SPLIT_TEST)
+        LMB_TRY(look(p, val_names));
+    if (p->json == NULL)
+        return LMB_FAIL(LMB_ENOTFOUND,
+            "%s: neither annotations/instances_%s*.json nor "
+            "instances_%s*.json nor %s/_annotations.coco.json in it",
+            p->dir, names[split][0], names[split][0], names[split][0]);
+    return LMB_OK;
+}
+
+/* --- the pictures --------------------------------------------------------- */
+
+static lmb_status try_folder(
+    const place *p, const char *folder, const char *first, const char **out)
+{
+    const char *picture = NULL;
+    if (first[0] == '/')
+        picture = first;
+    else
+        LMB_TRY(lmb__dataset_path(p->ds, folder, first, &picture));
+    *out = lmb_path_exists(picture) ? folder : NULL;
+    return LMB_OK;
+}
+
+static lmb_status list_folders(
+    const place *p, const char *folders[8], size_t *count)
+{
+    lmb_arena *a = p->ds->arena;
+    const char *slash = strrchr(p->json, '/');
+    size_t n = 0;
+    folders[n++] = lmb_arena_printf(a, "%s/%s", p->dir, p->tag);
+    folders[n++] = lmb_arena_printf(a, "%s/%s", p->dir, p->name);
+    folders[n++] = lmb_arena_printf(a, "%s/images/%s", p->dir, p->tag);
+    folders[n++] = lmb_arena_printf(a, "%s/images/%s", p->dir, p->name);
+    folders[n++] = lmb_arena_printf(a, "%s/images", p->dir);
+    folders[n++] = lmb_arena_printf(a, "%s/JPEGImages", p->dir);
+    folders[n++] = slash == NULL
+        ? "."
+        : lmb_arena_printf(a, "%.*s", (int)(slash - p->json), p->json);
+    folders[n++] = p->dir;
+    for (size_t i = 0; i < n; i++)
+        if (folders[i] == NULL)
+            return no_memory(p);
+    *count = n;
+    return LMB_OK;
+}
+
+static lmb_status find_images(const place *p, const lmb_coco *coco,
+    const lmb_dataset_opts *opts, const char **out)
+{
+    const char *folders[8];
+    size_t count = 0;
+    const char *first = coco->images[0].file_name;
+    if (opts->images != NULL) {
+        *out = opts->images;
+        return LMB_OK;
+    }
+    LMB_TRY(list_folders(p, folders, &count));
+    for (size_t i = 0; i < count; i++) {
+        LMB_TRY(try_folder(p, folders[i], first, out));
+        if (*out != NULL)
+            return LMB_OK;
+    }
+    return LMB_FAIL(LMB_ENOTFOUND,
+        "%s: picture '%s' of %s is neither in %s, images/%s, images, "
+        "JPEGImages nor beside it",
+        p->dir, first, p->json, p->tag, p->tag);
+}
+
+/* --- reading -------------------------------------------------------------- */
+
+static lmb_status set_classes(const place *p, const lmb_coco *coco)
+{
+    lmb_dataset *ds = p->ds;
+    const size_t n = (size_t)coco->n_categories;
+    if (n == 0 || n > INT32_MAX)
+        return LMB_FAIL(LMB_EFORMAT, "%s: %zu categories in it", p->json, n);
+    const char **names = lmb_arena_alloc(ds->arena, n * sizeof *names);
+    ds->classes = (int32_t)n;
+    ds->class_names = names;
+    LMB_TRY(lmb__truth_new(ds, 0));
+    for (size_t k = 0; k < n && names != NULL; k++) {
+        names[k] = lmb_arena_strdup(ds->arena, coco->categories[k].name);
+        ds->truth->category_ids[k] = coco->categories[k].id;
+        if (names[k] == NULL)
+            return no_memory(p);
+    }
+    return names != NULL ? LMB_OK : no_memory(p);
+}
+
+static lmb_status add_box(lmb_dataset *ds, const lmb_coco_annotation *a)
+{
+    const lmb_box_row row = {
+        .corner = {a->box[0], a->box[1], a->box[0] + a->box[2],
+            a->box[1] + a->box[3]},
+        .label = a->category,
+        .crowd = a->crowd || a->difficult,
+        .area = a->area,
+    };
+    return lmb__truth_box(ds, &row);
+}
+
+static lmb_status add_picture(const place *p, const lmb_coco *coco,
+    const lmb_coco_image *image, const char *folder)
+{
+    const char *path = NULL;
+    int32_t height = image->height;
+    int32_t width = image->width;
+    if (image->file_name[0] == '/') {
+        path = lmb_arena_strdup(p->ds->arena, image->file_name);
+        if (path == NULL)
+            return no_memory(p);
+    } else {
+        LMB_TRY(lmb__dataset_path(p->ds, folder, image->file_name, &path));
+    }
+    if (height == 0 || width == 0)
+        LMB_TRY(lmb_image_probe(path, &height, &width));
+    LMB_TRY(lmb__truth_picture(p->ds, path, image->id, height, width));
+    for (int64_t k = 0; k < image->count; k++)
+        LMB_TRY(add_box(
+            p->ds, &coco->annotations[coco->by_image[image->first + k]]));
+    return LMB_OK;
+}
+
+static lmb_status read_coco(
+    const place *p, const lmb_coco *coco, const lmb_dataset_opts *opts)
+{
+    const char *folder = NULL;
+    if (coco->n_images == 0)
+        return LMB_FAIL(LMB_EFORMAT, "%s: no pictures in it", p->json);
+    for (int64_t i = 0; i < coco->n_images; i++)
+        if (coco->images[i].file_name == NULL)
+            return LMB_FAIL(LMB_EFORMAT, "%s: image %lld has no file_name",
+                p->json, (long long)coco->images[i].id);
+    LMB_TRY(set_classes(p, coco));
+    LMB_TRY(find_images(p, coco, opts, &folder));
+    for (int64_t i = 0; i < coco->n_images; i++)
+        LMB_TRY(add_picture(p, coco, &coco->images[i], folder));
+    return lmb__truth_finish(p->ds, p->json);
+}
+
+static lmb_status open_split(const char *dir, lmb_split split,
+    const lmb_dataset_opts *opts, lmb_dataset *ds)
+{
+    place p = {.ds = ds, .dir = dir};
+    lmb_coco coco = {0};
+    ds->is_test = split == LMB_SPLIT_TEST;
+    lmb__dataset_stats_imagenet(ds);
+    LMB_TRY(find_json(&p, split, opts));
+    LMB_TRY(lmb_coco_load(p.json, &coco));
+    const lmb_status st = read_coco(&p, &coco, opts);
+    lmb_coco_fini(&coco);
+    return st;
+}
+
+extern const lmb_dataset_row lmb_dataset_coco;
+const lmb_dataset_row lmb_dataset_coco = {
+    .name = "coco",
+    .help = "boxes: DIR/annotations/instances_train*.json, pictures in train*/",
+    .needs_dir = true,
+    .open = open_split,
+};

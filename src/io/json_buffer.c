@@ -89,7 +89,7 @@ lmb_status lmb__json_fill(lmb_json *j)
     return LMB_OK;
 }
 
-lmb_status lmb__json_space(lmb_json *j)
+lmb_status lmb__json_blanks(lmb_json *j)
 {
     for (;;) {
         for (;; j->at++) {

@@ -40,7 +40,11 @@ static inline lmb_status lmb__json_need(lmb_json *j, ptrdiff_t bytes)
     return j->end - j->at >= bytes || j->eof ? LMB_OK : lmb__json_fill(j);
 }
 /* Moves to the next character that means something. */
-lmb_status lmb__json_space(lmb_json *j) LMB_MUST_CHECK;
+lmb_status lmb__json_blanks(lmb_json *j) LMB_MUST_CHECK;
+static inline lmb_status lmb__json_space(lmb_json *j)
+{
+    return (unsigned char)*j->at > ' ' ? LMB_OK : lmb__json_blanks(j);
+}
 /* "`what` expected, not ..." the character that is there. */
 lmb_status lmb__json_expected(lmb_json *j, const char *what) LMB_MUST_CHECK;
 

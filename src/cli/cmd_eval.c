@@ -1,4 +1,6 @@
-/* cmd_eval.c: limbeck eval: accuracy of a network on a data set. */
+/* cmd_eval.c: limbeck eval: accuracy of a network on a data set, or what the
+ * results of any detector are worth (eval_boxes.c). */
+#include "cli/eval_boxes.h"
 #include "cli/open.h"
 
 #include <math.h>
@@ -10,6 +12,14 @@ static const cli_flag flags[] = {
     CLI_FLAG_STD,
     {"limit", "N", "only the first N images", NULL, NULL},
     {"per-class", NULL, "a line for each class", NULL, NULL},
+    {"gt", "FILE", "score a results file: COCO instances (ground truth)",
+        "ground-truth", NULL},
+    {"dt", "FILE", "and the results: image_id, category_id, bbox, score",
+        "results|detections", NULL},
+    {"metric", "NAME", "of --gt and --dt: coco (default), voc, voc07", NULL,
+        NULL},
+    {"inclusive", NULL, "voc: corners are pixels of the box (sides + 1)", NULL,
+        NULL},
     {"eval-only", NULL, "accepted for old habits", "test-only", NULL},
     {0},
 };
@@ -134,15 +144,25 @@ done:
 
 static lmb_status run(cli *c)
 {
+    static const char *const files_only[] = {"metric", "inclusive"};
+    if (cli_has(c, "gt") || cli_has(c, "dt"))
+        return cli_eval_files(c);
+    for (size_t i = 0; i < LMB_COUNT(files_only); i++)
+        if (cli_has(c, files_only[i]))
+            return LMB_FAIL(LMB_EUSAGE,
+                "limbeck eval: --%s goes with --gt and --dt", files_only[i]);
     return cli_with_config(c, evaluate);
 }
 
 const cli_command cmd_eval = {
     .name = "eval",
     .aliases = "val|test",
-    .usage = "--weights FILE --data KIND:DIR [--model NAME] [flags]",
-    .title = "top-1 and top-5 of a network on a data set",
-    .text = "Computes in f32, unless --precision bf16 asks for less.",
+    .usage = "--weights FILE --data KIND:DIR [--model NAME] | "
+             "--gt FILE --dt FILE [flags]",
+    .title = "a network on a data set; results of any detector",
+    .text = "Computes in f32, unless --precision bf16 asks for less. With --gt "
+            "and --dt nothing is\nrun: the results of any tool are scored, "
+            "the numbers are those of pycocotools.",
     .flags = flags,
     .config = "config|set|model|data|split|classes|precision|threads|"
               "loader-threads|eval-batch|allow-reference",

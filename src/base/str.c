@@ -121,31 +121,40 @@ bool lmb_str_ends_with(const char *text, const char *end)
 
 enum { NEAR_MAX = 64 };
 
+static bool same_letter(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+static size_t least_of(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Letters put in, left out, exchanged, or swapped with their neighbour. */
 static size_t edit_distance(const char *a, const char *b)
 {
     const size_t n = strlen(a);
     const size_t m = strlen(b);
     if (n > NEAR_MAX || m > NEAR_MAX)
-        return NEAR_MAX;
-    size_t row[NEAR_MAX + 1];
+        return SIZE_MAX;
+    size_t rows[3][NEAR_MAX + 1]; /* i - 2, i - 1 and i, in turn */
     for (size_t j = 0; j <= m; j++)
-        row[j] = j;
+        rows[0][j] = j;
     for (size_t i = 1; i <= n; i++) {
-        size_t diagonal = row[0];
+        const size_t *before = rows[(i + 1) % 3], *last = rows[(i + 2) % 3];
+        size_t *row = rows[i % 3];
         row[0] = i;
         for (size_t j = 1; j <= m; j++) {
-            const bool same = tolower((unsigned char)a[i - 1]) ==
-                tolower((unsigned char)b[j - 1]);
-            size_t best = diagonal + (same ? 0 : 1);
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
+            const bool same = same_letter(a[i - 1], b[j - 1]);
+            row[j] = least_of(last[j - 1] + (same ? 0 : 1),
+                least_of(last[j], row[j - 1]) + 1);
+            if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) &&
+                same_letter(a[i - 2], b[j - 1]))
+                row[j] = least_of(row[j], before[j - 2] + 1);
         }
     }
-    return row[m];
+    return rows[n % 3][m];
 }
 
 const char *lmb_str_nearest(

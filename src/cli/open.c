@@ -51,7 +51,8 @@ lmb_status cli_open_network(const cli *c, const char *model, const double *mean,
     if (mean == NULL && !says.has_norm && !(has_mean && has_std))
         st = LMB_FAIL(LMB_EUSAGE,
             "%s does not say how its input is normalised: give --mean R,G,B "
-            "and --std R,G,B",
+            "and --std R,G,B (torchvision's: --mean 0.485,0.456,0.406 --std "
+            "0.229,0.224,0.225)",
             weights);
     if (st != LMB_OK || about == NULL)
         lmb_weights_about_fini(&says);

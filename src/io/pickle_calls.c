@@ -94,8 +94,10 @@ lmb_status lmb__pk_global(
         return LMB_OK;
     }
     return LMB_FAIL(LMB_EFORMAT,
-        "%s: global '%.*s.%.*s' is not allowed in a weights file", m->name,
-        shown(module.length), module.bytes, shown(name.length), name.bytes);
+        "%s: global '%.*s.%.*s' is not allowed in a weights file; of a whole "
+        "model save model.state_dict()",
+        m->name, shown(module.length), module.bytes, shown(name.length),
+        name.bytes);
 }
 
 static global_id id_of(const lmb_pk *value)

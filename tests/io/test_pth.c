@@ -95,7 +95,8 @@ static void programs_are_refused(void **state)
     (void)state;
     lmb_weights *w = NULL;
     CHECK_ERR(lmb_weights_load(golden("module.pth"), &w), LMB_EFORMAT,
-        "module.pth: global 'torch.nn.modules.linear.Linear' is not allowed");
+        "module.pth: global 'torch.nn.modules.linear.Linear' is not allowed in "
+        "a weights file; of a whole model save model.state_dict()");
     CHECK_ERR(lmb_weights_load(golden("script.pth"), &w), LMB_EUNSUPPORTED,
         "script.pth: a TorchScript program");
     assert_null(w);

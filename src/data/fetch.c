@@ -10,19 +10,9 @@
 
 #include <string.h>
 
-enum { MOST_FILES = 4, MOST_BASES = 2 };
 #define MOST_BYTES ((int64_t)2 << 30)
 
-typedef struct source {
-    const char *name, *help;
-    const char *base[MOST_BASES]; /* tried in order */
-    struct {
-        const char *name, *md5;
-    } file[MOST_FILES];
-    bool archive;
-} source;
-
-static const source sources[] = {
+static const lmb_fetch_source sources[] = {
     {"cifar10", "60,000 pictures of 10 classes, 32x32 (163 MiB)",
         {"https://www.cs.toronto.edu/~kriz/",
             "https://cave.cs.toronto.edu/kriz/"},
@@ -58,7 +48,7 @@ const char *lmb_fetch_help(int i)
     return i >= 0 && i < (int)LMB_COUNT(sources) ? sources[i].help : NULL;
 }
 
-static lmb_status find_source(const char *name, const source **out)
+static lmb_status find_source(const char *name, const lmb_fetch_source **out)
 {
     const char *names[LMB_COUNT(sources)];
     for (size_t i = 0; i < LMB_COUNT(sources); i++) {
@@ -93,7 +83,7 @@ static lmb_status get_from(const char *base, const char *file, const char *md5,
 }
 
 /* From the first address that has it. */
-static lmb_status get_file(const source *s, int i, const char *target,
+static lmb_status get_file(const lmb_fetch_source *s, int i, const char *target,
     const char *base, lmb_http_progress *progress, void *user)
 {
     const char *file = s->file[i].name, *md5 = s->file[i].md5;
@@ -105,13 +95,11 @@ static lmb_status get_file(const source *s, int i, const char *target,
     return st;
 }
 
-lmb_status lmb_fetch(const char *name, const char *dir, const char *base,
-    lmb_http_progress *progress, void *user)
+lmb_status lmb__fetch(const lmb_fetch_source *s, const char *dir,
+    const char *base, lmb_http_progress *progress, void *user)
 {
-    const source *s = NULL;
-    LMB_TRY(find_source(name, &s));
     LMB_TRY(lmb_make_dirs(dir));
-    for (int i = 0; i < MOST_FILES && s->file[i].name != NULL; i++) {
+    for (int i = 0; i < LMB_FETCH_FILES && s->file[i].name != NULL; i++) {
         lmb_str target = {0};
         lmb_str_printf(&target, "%s/%s", dir, s->file[i].name);
         lmb_status st = lmb_str_status(&target);
@@ -123,4 +111,12 @@ lmb_status lmb_fetch(const char *name, const char *dir, const char *base,
         LMB_TRY(st);
     }
     return LMB_OK;
+}
+
+lmb_status lmb_fetch(const char *name, const char *dir, const char *base,
+    lmb_http_progress *progress, void *user)
+{
+    const lmb_fetch_source *s = NULL;
+    LMB_TRY(find_source(name, &s));
+    return lmb__fetch(s, dir, base, progress, user);
 }

@@ -15,4 +15,20 @@ const char *lmb_fetch_help(int i);
 lmb_status lmb_fetch(const char *name, const char *dir, const char *base,
     lmb_http_progress *progress, void *user) LMB_MUST_CHECK;
 
+enum { LMB_FETCH_FILES = 4, LMB_FETCH_BASES = 2 };
+
+/* Where a data set lies. */
+typedef struct lmb_fetch_source {
+    const char *name, *help;
+    const char *base[LMB_FETCH_BASES]; /* tried in order */
+    struct {
+        const char *name, *md5;
+    } file[LMB_FETCH_FILES];
+    bool archive; /* tar files, to be unpacked */
+} lmb_fetch_source;
+
+/* lmb_fetch from any source: the library offers the public ones only. */
+lmb_status lmb__fetch(const lmb_fetch_source *s, const char *dir,
+    const char *base, lmb_http_progress *progress, void *user) LMB_MUST_CHECK;
+
 #endif

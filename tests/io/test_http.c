@@ -1,107 +1,46 @@
 /* test_http.c: downloads from a small server of our own on the loopback. */
 #include "io_test.h"
 
+#include "http_server.h"
+
 #include "io/digest.h"
 #include "io/http.h"
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <signal.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 
 enum { SIZE = 300000 };
 
 static uint8_t content[SIZE];
 static char sha256[LMB_DIGEST_TEXT], md5[LMB_DIGEST_TEXT];
-static pid_t server;
-static int port;
-
-/* --- the server ----------------------------------------------------------- */
-
-static void send_all(int fd, const void *bytes, size_t size)
-{
-    const uint8_t *p = bytes;
-    while (size > 0) {
-        const ssize_t n = send(fd, p, size, MSG_NOSIGNAL);
-        if (n <= 0)
-            return;
-        p += n;
-        size -= (size_t)n;
-    }
-}
-
-static void reply(int fd, const char *status, const char *extra,
-    const uint8_t *body, size_t claimed, size_t sent)
-{
-    char head[512];
-    const int n = snprintf(head, sizeof head,
-        "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n%s\r\n",
-        status, claimed, extra);
-    send_all(fd, head, (size_t)n);
-    send_all(fd, body, sent);
-}
+static http_server server;
 
 /* /file honours ranges, /whole ignores them, /tail insists on one, /cut hangs
  * up half way, /moved leads to /file. */
 static void answer(int fd, const char *request)
 {
-    const char *field = strstr(request, "Range: bytes=");
-    const size_t from =
-        field != NULL ? (size_t)strtoul(field + 13, NULL, 10) : 0;
     const bool whole = strncmp(request, "GET /whole ", 11) == 0;
-    char range[96];
     if (strncmp(request, "GET /cut ", 9) == 0) {
-        reply(fd, "200 OK", "", content, SIZE, SIZE / 2);
+        server_reply(fd, "200 OK", "", content, SIZE, SIZE / 2);
     } else if (strncmp(request, "GET /moved ", 11) == 0) {
-        reply(fd, "302 Found", "Location: /file\r\n", content, 0, 0);
+        server_reply(fd, "302 Found", "Location: /file\r\n", content, 0, 0);
     } else if (strncmp(request, "GET /gopher ", 12) == 0) {
-        reply(
+        server_reply(
             fd, "302 Found", "Location: file:///etc/passwd\r\n", content, 0, 0);
     } else if (strncmp(request, "GET /busy ", 10) == 0 ||
-        (strncmp(request, "GET /tail ", 10) == 0 && field == NULL)) {
-        reply(fd, "503 Busy", "", content, 4, 4);
+        (strncmp(request, "GET /tail ", 10) == 0 &&
+            server_range(request) < 0)) {
+        server_reply(fd, "503 Busy", "", content, 4, 4);
     } else if (strncmp(request, "GET /file ", 10) != 0 &&
         strncmp(request, "GET /tail ", 10) != 0 && !whole) {
-        reply(fd, "404 Not Found", "", content, 9, 9);
-    } else if (field == NULL || whole) {
-        reply(fd, "200 OK", "", content, SIZE, SIZE);
-    } else if (from >= SIZE) {
-        reply(fd, "416 Range Not Satisfiable", "", content, 0, 0);
+        server_reply(fd, "404 Not Found", "", content, 9, 9);
+    } else if (whole) {
+        server_reply(fd, "200 OK", "", content, SIZE, SIZE);
     } else {
-        (void)snprintf(range, sizeof range,
-            "Content-Range: bytes %zu-%d/%d\r\n", from, SIZE - 1, SIZE);
-        reply(fd, "206 Partial Content", range, content + from, SIZE - from,
-            SIZE - from);
-    }
-}
-
-static void serve(int listener)
-{
-    for (;;) {
-        char request[4096] = "";
-        size_t n = 0;
-        const int fd = accept(listener, NULL, NULL);
-        if (fd < 0)
-            _exit(0);
-        while (n < sizeof request - 1 && strstr(request, "\r\n\r\n") == NULL) {
-            const ssize_t got =
-                recv(fd, request + n, sizeof request - 1 - n, 0);
-            if (got <= 0)
-                break;
-            n += (size_t)got;
-            request[n] = '\0';
-        }
-        answer(fd, request);
-        (void)close(fd);
+        server_reply_range(fd, request, content, SIZE);
     }
 }
 
 static int start_server(void **state)
 {
     (void)state;
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t length = sizeof address;
     lmb_digest d;
     for (int i = 0; i < SIZE; i++)
         content[i] = (uint8_t)(i * 7 + i / 251);
@@ -111,37 +50,23 @@ static int start_server(void **state)
     lmb_digest_init(&d, LMB_MD5);
     lmb_digest_add(&d, content, SIZE);
     lmb_digest_text(&d, md5);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, length) != 0 ||
-        listen(fd, 8) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &length) != 0 ||
-        setenv("no_proxy", "127.0.0.1", 1) != 0)
-        return -1;
-    port = ntohs(address.sin_port);
-    server = fork();
-    if (server == 0)
-        serve(fd);
-    (void)close(fd);
-    return server > 0 ? 0 : -1;
+    return server_start(&server, answer);
 }
 
 static int stop_server(void **state)
 {
-    (void)kill(server, SIGTERM);
-    (void)waitpid(server, NULL, 0);
     (void)state;
+    server_stop(&server);
     return 0;
 }
-
-/* --- the tests ------------------------------------------------------------ */
 
 static const char *address(const char *what)
 {
     static char text[4][128];
     static unsigned next;
     char *url = text[next++ % 4];
-    (void)snprintf(url, sizeof text[0], "http://127.0.0.1:%d/%s", port, what);
+    (void)snprintf(
+        url, sizeof text[0], "http://127.0.0.1:%d/%s", server.port, what);
     return url;
 }
 

@@ -39,9 +39,14 @@ static lmb_status find_row(const char *name, const lmb_dataset_row **out)
         }
     }
     const char *near = lmb_str_nearest(name, names, LMB_COUNT(names));
+    if (near == NULL && lmb_path_is_dir(name))
+        return LMB_FAIL(LMB_EINVAL,
+            "data '%s' is a folder; of which kind? imagefolder:%s for classes "
+            "in folders (limbeck list datasets)",
+            name, name);
     return LMB_FAIL(LMB_EINVAL, "unknown data set '%s'%s%s%s", name,
-        near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
-        near != NULL ? "'?" : "");
+        near != NULL ? "; did you mean '" : " (limbeck list datasets",
+        near != NULL ? near : "", near != NULL ? "'?" : ")");
 }
 
 static lmb_status parse_split(const char *text, lmb_split *out)
@@ -96,7 +101,8 @@ lmb_status lmb_dataset_open(const char *spec, const char *split,
     const char *colon = strchr(spec, ':');
     const size_t n = colon != NULL ? (size_t)(colon - spec) : strlen(spec);
     if (n == 0 || n >= sizeof name)
-        return LMB_FAIL(LMB_EINVAL, "data '%s': not NAME or NAME:DIR", spec);
+        return LMB_FAIL(LMB_EINVAL,
+            "data '%s': not NAME or NAME:DIR (limbeck list datasets)", spec);
     memcpy(name, spec, n);
     name[n] = '\0';
     const char *dir = colon != NULL && colon[1] != '\0' ? colon + 1 : NULL;
@@ -155,6 +161,26 @@ bool lmb_dataset_size(
     *height_out = ds->height;
     *width_out = ds->width;
     return ds->height > 0;
+}
+
+enum { INPUT = 224, INPUT_MIN = 8, INPUT_MAX = 4096 };
+
+lmb_status lmb_dataset_set_input(lmb_dataset *ds, int64_t size)
+{
+    if (size < INPUT_MIN || size > INPUT_MAX)
+        return LMB_FAIL(LMB_EINVAL, "input size %lld is not in %d .. %d",
+            (long long)size, INPUT_MIN, INPUT_MAX);
+    if (ds->height != 0 && (ds->height != size || ds->width != size))
+        return LMB_FAIL(LMB_EINVAL,
+            "%s: input size %lld, but all its pictures are %d x %d", ds->name,
+            (long long)size, (int)ds->height, (int)ds->width);
+    ds->input = (int32_t)size;
+    return LMB_OK;
+}
+
+int32_t lmb_dataset_input(const lmb_dataset *ds)
+{
+    return ds->input != 0 ? ds->input : INPUT;
 }
 
 bool lmb_dataset_is_test(const lmb_dataset *ds)

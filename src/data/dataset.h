@@ -36,6 +36,7 @@ struct lmb_dataset {
     int32_t classes;
     const char *const *class_names;
     int32_t height, width; /* 0: they differ */
+    int32_t input; /* then: side of what is cut from them; 0: the usual */
     bool is_test;
     double mean[3], std[3];
     uint64_t hash;

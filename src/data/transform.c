@@ -27,9 +27,9 @@ lmb_transform lmb_transform_default(const lmb_dataset *ds, bool train)
         }
         return t;
     }
-    t.height = t.width = 224;
+    t.height = t.width = lmb_dataset_input(ds);
     t.crop = train ? LMB_CROP_RESIZED : LMB_CROP_CENTER;
-    t.resize = 256;
+    t.resize = t.height * 256 / 224;
     t.scale[0] = 0.08;
     t.scale[1] = 1;
     t.ratio[0] = 3.0 / 4;

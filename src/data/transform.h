@@ -35,8 +35,9 @@ typedef struct lmb_transform {
 /* RandAugment, n = 2, and Cutout up to half the width: the strong view. */
 void lmb_transform_strong(lmb_transform *t);
 /* Fixed-size data: random crop with padding 4 and flip for training (idx: no
- * flip), normalise only for testing. Others: ImageNet's, 224 x 224: random
- * resized crop and flip, or short side 256 and centre crop. */
+ * flip), normalise only for testing. Others: ImageNet's, lmb_dataset_input
+ * (224) on a side: random resized crop and flip, or short side 256 / 224 of it
+ * and centre crop. */
 lmb_transform lmb_transform_default(const lmb_dataset *ds, bool train);
 /* EINVAL names the field, the value and the rule. */
 lmb_status lmb_transform_check(const lmb_transform *t) LMB_MUST_CHECK;

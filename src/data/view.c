@@ -28,6 +28,7 @@ static void inherit(lmb_dataset *view, lmb_dataset *ds)
     view->class_names = ds->class_names;
     view->height = ds->height;
     view->width = ds->width;
+    view->input = ds->input;
     view->is_test = ds->is_test;
     lmb__dataset_stats(view, ds->mean, ds->std);
     atomic_init(&view->refs, 1);

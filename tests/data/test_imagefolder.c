@@ -120,6 +120,55 @@ static void hash_knows_names_and_sizes(void **state)
     assert_true(hash[0] == hash[1] && hash[1] != hash[2]);
 }
 
+static void check_input(const lmb_dataset *ds, int32_t size, int32_t resize)
+{
+    const lmb_transform train = lmb_transform_default(ds, true);
+    const lmb_transform test = lmb_transform_default(ds, false);
+    assert_int_equal(lmb_dataset_input(ds), size);
+    assert_int_equal(train.height, size);
+    assert_int_equal(train.width, size);
+    assert_int_equal(train.crop, LMB_CROP_RESIZED);
+    assert_int_equal(test.height, size);
+    assert_int_equal(test.resize, resize);
+    assert_int_equal(test.crop, LMB_CROP_CENTER);
+}
+
+static void the_input_size_is_the_users(void **state)
+{
+    (void)state;
+    lmb_dataset *ds = NULL, *part = NULL;
+    CHECK_OK(lmb_dataset_open(spec("a"), "train", NULL, &ds));
+    check_input(ds, 224, 256);
+    CHECK_ERR(lmb_dataset_set_input(ds, 7), LMB_EINVAL, "7 is not in 8 .. 409");
+    CHECK_ERR(lmb_dataset_set_input(ds, 5000), LMB_EINVAL, "input size 5000");
+    CHECK_OK(lmb_dataset_set_input(ds, 64));
+    CHECK_OK(lmb_dataset_subset(ds, &(int64_t){0}, 1, &part));
+    check_input(ds, 64, 73);
+    check_input(part, 64, 73);
+    lmb_dataset_free(part);
+    lmb_dataset_free(ds);
+    const lmb_dataset_opts few = {.train_count = 2, .classes = 2};
+    CHECK_OK(lmb_dataset_open("shapes", "train", &few, &ds));
+    CHECK_ERR(lmb_dataset_set_input(ds, 64), LMB_EINVAL,
+        "shapes: input size 64, but all its pictures are 32 x 32");
+    CHECK_OK(lmb_dataset_set_input(ds, 32));
+    lmb_dataset_free(ds);
+}
+
+static void a_folder_without_its_kind_is_understood(void **state)
+{
+    (void)state;
+    lmb_dataset *ds = NULL;
+    char want[256];
+    (void)snprintf(want, sizeof want,
+        "data '%s' is a folder; of which kind? imagefolder:%s", folder, folder);
+    CHECK_ERR(lmb_dataset_open(folder, "train", NULL, &ds), LMB_EINVAL, want);
+    CHECK_ERR(lmb_dataset_open("zzz", "train", NULL, &ds), LMB_EINVAL,
+        "unknown data set 'zzz' (limbeck list datasets)");
+    CHECK_ERR(lmb_dataset_open("imagefoldr:x", "train", NULL, &ds), LMB_EINVAL,
+        "unknown data set 'imagefoldr'; did you mean 'imagefolder'?");
+}
+
 static void a_broken_file_is_named_by_the_loader(void **state)
 {
     (void)state;
@@ -189,6 +238,8 @@ int main(void)
         cmocka_unit_test(splits_classes_and_order),
         cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(hash_knows_names_and_sizes),
+        cmocka_unit_test(the_input_size_is_the_users),
+        cmocka_unit_test(a_folder_without_its_kind_is_understood),
         cmocka_unit_test(a_broken_file_is_named_by_the_loader),
         cmocka_unit_test(open_survives_lack_of_memory),
         cmocka_unit_test(real_photos_load_in_parallel),

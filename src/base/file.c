@@ -90,6 +90,32 @@ lmb_status lmb_writer_write(lmb_writer *w, const void *bytes, size_t size)
     return LMB_OK;
 }
 
+lmb_status lmb_writer_reserve(lmb_writer *w, int64_t size)
+{
+    const int fd = fileno(w->stream_);
+    int error = posix_fallocate(fd, 0, (off_t)size);
+    /* Some file systems cannot: the size is set all the same. */
+    if (error == EOPNOTSUPP || error == EINVAL)
+        error = ftruncate(fd, (off_t)size) != 0 ? errno : 0;
+    return error == 0 ? LMB_OK : not_written(w, error);
+}
+
+lmb_status lmb_writer_write_at(
+    lmb_writer *w, int64_t offset, const void *bytes, size_t size)
+{
+    const char *from = bytes;
+    for (size_t done = 0; done < size;) {
+        const ssize_t n = pwrite(fileno(w->stream_), from + done, size - done,
+            (off_t)offset + (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return not_written(w, n < 0 ? errno : ENOSPC);
+        done += (size_t)n;
+    }
+    return LMB_OK;
+}
+
 /* So that the rename itself survives a power cut. */
 static void sync_directory_of(const char *path)
 {

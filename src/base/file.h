@@ -25,6 +25,11 @@ typedef struct lmb_writer {
 lmb_status lmb_writer_open(const char *path, lmb_writer *out) LMB_MUST_CHECK;
 lmb_status lmb_writer_write(
     lmb_writer *w, const void *bytes, size_t size) LMB_MUST_CHECK;
+/* For files of known size, written in any order: room for all of it, so that a
+ * full disk shows now; what is not written reads as zeros. */
+lmb_status lmb_writer_reserve(lmb_writer *w, int64_t size) LMB_MUST_CHECK;
+lmb_status lmb_writer_write_at(lmb_writer *w, int64_t offset, const void *bytes,
+    size_t size) LMB_MUST_CHECK;
 /* On failure the temporary file is removed and the old file is untouched. */
 lmb_status lmb_writer_commit(lmb_writer *w) LMB_MUST_CHECK;
 /* Drops what was not committed; accepts a committed or zeroed writer. */

@@ -3,6 +3,8 @@
 
 #include "base/file.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,6 +65,44 @@ static void a_file_appears_when_it_is_whole(void **state)
     check_content(at("f"), "new text");
     assert_false(lmb_path_exists(temporary("f")));
     lmb_writer_abort(&w);
+}
+
+static void parts_are_written_in_any_order(void **state)
+{
+    (void)state;
+    lmb_writer w = {0};
+    CHECK_OK(lmb_writer_open(at("parts"), &w));
+    CHECK_OK(lmb_writer_reserve(&w, 8));
+    CHECK_OK(lmb_writer_write_at(&w, 4, "last", 4));
+    CHECK_OK(lmb_writer_write_at(&w, 0, "frst", 4));
+    CHECK_OK(lmb_writer_commit(&w));
+    check_content(at("parts"), "frstlast");
+    CHECK_OK(lmb_writer_open(at("parts"), &w));
+    CHECK_OK(lmb_writer_reserve(&w, 4));
+    CHECK_OK(lmb_writer_commit(&w));
+    lmb_file f = {0};
+    CHECK_OK(lmb_file_open(at("parts"), &f));
+    assert_int_equal(f.size, 4);
+    assert_memory_equal(f.bytes, "\0\0\0\0", 4);
+    lmb_file_close(&f);
+}
+
+static void no_room_is_found_before_the_work(void **state)
+{
+    (void)state;
+    lmb_writer w = {0};
+    struct rlimit old;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    const struct rlimit small = {4096, old.rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    CHECK_OK(lmb_writer_open(at("big"), &w));
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    CHECK_ERR(lmb_writer_reserve(&w, 1 << 20), LMB_EIO, "big: not written");
+    CHECK_ERR(
+        lmb_writer_write_at(&w, 1 << 20, "x", 1), LMB_EIO, "big: not written");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    lmb_writer_abort(&w);
+    assert_false(lmb_path_exists(temporary("big")));
 }
 
 static void an_aborted_write_leaves_nothing(void **state)
@@ -170,6 +210,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_appears_when_it_is_whole),
+        cmocka_unit_test(parts_are_written_in_any_order),
+        cmocka_unit_test(no_room_is_found_before_the_work),
         cmocka_unit_test(an_aborted_write_leaves_nothing),
         cmocka_unit_test(a_failed_write_says_which_file),
         cmocka_unit_test(only_regular_files_are_read),

@@ -103,14 +103,15 @@ static lmb_status run_sample(
     const lmb_loader *l, const slot *s, int64_t i, lmb_scratch *scratch)
 {
     const int64_t sample = ((const int64_t *)s->indices->data)[i];
+    const uint64_t root = (uint64_t)lmb_dataset_root_index(l->ds, sample);
     lmb_image image = {0};
     LMB_TRY(lmb_dataset_image(l->ds, sample, scratch, &image));
     for (int32_t v = 0; v < l->opts.views; v++) {
         const lmb_transform *t = &l->opts.transform[v];
         const uint64_t draw =
             (uint64_t)s->epoch * (uint64_t)l->opts.views + (uint64_t)v;
-        lmb_rng rng = lmb_rng_make(
-            l->opts.seed, LMB_STREAM_AUGMENT, draw, (uint64_t)sample);
+        lmb_rng rng =
+            lmb_rng_make(l->opts.seed, LMB_STREAM_AUGMENT, draw, root);
         const size_t size = 3 * (size_t)t->height * (size_t)t->width;
         float *out = (float *)s->views[v]->data + (size_t)i * size;
         LMB_TRY(lmb_transform_run(

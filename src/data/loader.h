@@ -3,7 +3,8 @@
  * Batch `step` of epoch `epoch` is a pure function of (seed, epoch, step) and
  * the options, whatever the number of threads: the order is the permutation
  * of (seed, LMB_STREAM_SHUFFLE, epoch), the draws of view v of sample i come
- * from (seed, LMB_STREAM_AUGMENT, epoch * views + v, i). */
+ * from (seed, LMB_STREAM_AUGMENT, epoch * views + v, i), i its place in the
+ * data set that was opened: a part of a set sees the pictures of the whole. */
 #ifndef LMB_DATA_LOADER_H
 #define LMB_DATA_LOADER_H
 

@@ -119,6 +119,47 @@ static void an_epoch_shows_every_sample_once(void **state)
     lmb_dataset_free(ds);
 }
 
+/* Of a sample's pictures in one epoch, at its place in the whole set. */
+static void hash_pictures(const lmb_dataset *ds, uint64_t hash[static SAMPLES])
+{
+    const lmb_loader_opts o = opts_for(ds, 0);
+    lmb_loader *l = NULL;
+    lmb_batch b = {0};
+    CHECK_OK(lmb_loader_new(ds, &o, &l));
+    CHECK_OK(lmb_loader_seek(l, 3, 0));
+    while (!b.last) {
+        CHECK_OK(lmb_loader_next(l, &b));
+        const int64_t size = lmb_tensor_count(b.views[0]) / b.count;
+        for (int64_t i = 0; i < b.count; i++) {
+            const int64_t at = ((const int64_t *)b.indices->data)[i];
+            hash[lmb_dataset_root_index(ds, at)] =
+                lmb_xxh64((const float *)b.views[0]->data + i * size,
+                    (size_t)size * sizeof(float), 0);
+        }
+    }
+    lmb_loader_free(l);
+}
+
+static void a_part_shows_the_pictures_of_the_whole(void **state)
+{
+    (void)state;
+    uint64_t all[SAMPLES] = {0}, part[SAMPLES] = {0};
+    lmb_dataset *ds = make_set(SAMPLES, 12);
+    lmb_dataset *rest = NULL, *held = NULL, *few = NULL;
+    CHECK_OK(lmb_dataset_split(ds, 0.3, 1, &rest, &held));
+    CHECK_OK(lmb_dataset_fraction(rest, 0.5, 1, &few));
+    hash_pictures(ds, all);
+    hash_pictures(few, part);
+    for (int64_t i = 0; i < lmb_dataset_count(few); i++) {
+        const int64_t at = lmb_dataset_root_index(few, i);
+        assert_true(part[at] == all[at]);
+    }
+    lmb_dataset_free(few);
+    lmb_dataset_free(held);
+    lmb_dataset_free(rest);
+    lmb_dataset_free(ds);
+}
+
 static void seek_resumes_exactly(void **state)
 {
     (void)state;
@@ -315,6 +356,7 @@ static void speed_of_the_cifar_path(void **state)
 
 LMB_TEST_MAIN(cmocka_unit_test(threads_do_not_change_a_bit),
     cmocka_unit_test(an_epoch_shows_every_sample_once),
+    cmocka_unit_test(a_part_shows_the_pictures_of_the_whole),
     cmocka_unit_test(seek_resumes_exactly),
     cmocka_unit_test(drop_last_and_the_end),
     cmocka_unit_test(values_are_normalised_planes),

@@ -97,6 +97,11 @@ const char *lmb_dnn_version(void)
     return "without oneDNN";
 }
 
+unsigned lmb_dnn_isa(void)
+{
+    return 0;
+}
+
 bool lmb_dnn_has_bf16(void)
 {
     return false;

@@ -577,6 +577,11 @@ const char *lmb_dnn_version(void)
     return text;
 }
 
+unsigned lmb_dnn_isa(void)
+{
+    return (unsigned)dnnl_get_effective_cpu_isa();
+}
+
 bool lmb_dnn_has_bf16(void)
 {
     return dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core_bf16;

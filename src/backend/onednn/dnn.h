@@ -69,6 +69,8 @@ lmb_status lmb_dnn_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k,
 bool lmb_dnn_available(void);
 /* "oneDNN 2.6.3". */
 const char *lmb_dnn_version(void);
+/* The instructions that oneDNN has chosen its kernels for: its own number. */
+unsigned lmb_dnn_isa(void);
 /* Can this CPU do bf16 convolutions at speed (AVX512_BF16 or AMX)? */
 bool lmb_dnn_has_bf16(void);
 

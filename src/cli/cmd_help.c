@@ -44,6 +44,8 @@ static lmb_status config_help(void)
         "  init: FILE                   weights to start from\n"
         "  out: RUN                     directory of the run\n"
         "  train:                       keys, defaults and ranges:\n"
+        "    cache: DIR                 of the teacher's logits: kept there, "
+        "and read\n"
         "    decay_epochs: [E, E, ...]  after which the learning rate falls\n");
     lmb_opt_help(lmb_train_opts_table, &out);
     lmb_str_add(&out,

@@ -41,6 +41,8 @@ static const cli_flag flags[] = {
     {"ce-weight", "W", "weight of cross-entropy", NULL, "ce_weight"},
     {"decay-epochs", "E,E,..", "epochs after which the learning rate falls",
         NULL, "train.decay_epochs"},
+    {"cache", "DIR", "keep the teacher's logits of each epoch, and read them",
+        NULL, "train.cache"},
     {"init", "FILE", "weights to start from", NULL, "init"},
     {"out", "RUN", "directory of the run", "work-dir|output-dir|o", "out"},
     {0},

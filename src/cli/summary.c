@@ -87,6 +87,8 @@ lmb_status cli_print_plan(const cli *c, const lmb_run *run)
     add_precision(&out, &f);
     add_terms(&out, &f);
     add_teacher_check(&out, &f);
+    if (f.config->cache != NULL)
+        lmb_str_printf(&out, "cache      %s\n", f.config->cache);
     if (f.n_terms > 0) {
         lmb_str_add(&out, "pairs of taps (student <- teacher):\n");
         LMB_GOTO(lmb_run_pairs_text(run, &out), st, done);

@@ -39,6 +39,7 @@ static const lmb_config_key keys[] = {
     {"out", "work_dir|output_dir"},
     {"stages", NULL},
     {"train.decay_epochs", "decay_epochs|SOLVER.LR_DECAY_STAGES"},
+    {"train.cache", "cache"},
     {"train.eval_batch", "DATASET.TEST.BATCH_SIZE"},
     {NULL, NULL},
 };
@@ -195,7 +196,8 @@ static lmb_status check_value(
         return LMB_FAIL(LMB_EUSAGE,
             "%s: stages: detection stages are not built yet", origin);
     if (strncmp(key, "train.", 6) != 0 ||
-        strcmp(key, "train.decay_epochs") == 0)
+        strcmp(key, "train.decay_epochs") == 0 ||
+        strcmp(key, "train.cache") == 0)
         return LMB_OK;
     lmb_train_opts scratch;
     return lmb__config_at(origin,

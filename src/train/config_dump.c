@@ -189,6 +189,9 @@ static void dump_train(dump *d)
         lmb_opt_print(row, &run->train, d->out);
         end_line(d, start, key);
     }
+    /* Always there, as a run may go on with another cache or with none. */
+    text_line(
+        d, "  ", "cache", run->cache != NULL ? run->cache : "", "train.cache");
     if (run->n_decays >= 0)
         numbers_line(d, "  ", "decay_epochs", run->decay_epochs, run->n_decays,
             "train.decay_epochs");
@@ -236,7 +239,7 @@ done:
 static bool is_free(const char *line)
 {
     static const char *const names[] = {"loader_threads", "save_every",
-        "save_minutes", "log_every", "teacher_check"};
+        "save_minutes", "log_every", "teacher_check", "cache"};
     line += strspn(line, " ");
     for (size_t i = 0; i < LMB_COUNT(names); i++) {
         const size_t n = strlen(names[i]);

@@ -354,6 +354,8 @@ static lmb_status set_key(lmb_run_config *run, const lmb_config_entry *e)
         return copy_or_null(run, e->value, &run->init);
     if (strcmp(key, "out") == 0)
         return copy_or_null(run, e->value, &run->out);
+    if (strcmp(key, "train.cache") == 0)
+        return copy_or_null(run, e->value, &run->cache);
     if (strcmp(key, "ce_weight") == 0)
         return set_amount(e, &run->ce_weight);
     if (strcmp(key, "train.decay_epochs") == 0)

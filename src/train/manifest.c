@@ -110,6 +110,8 @@ static json_t *session_json(const lmb_run_facts *f, const char *command)
     (void)json_object_set_new(o, "build", build_json());
     set_int(o, "threads", f->threads);
     set_text(o, "precision", f->bf16 ? "bf16" : "f32");
+    if (f->config->cache != NULL)
+        set_text(o, "cache", f->config->cache);
     return o;
 }
 

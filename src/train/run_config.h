@@ -85,6 +85,7 @@ typedef struct lmb_run_config {
     lmb_train_opts train;
     double decay_epochs[LMB_MAX_DECAYS];
     int n_decays; /* -1: the default: 150, 180, 210 scaled to the epochs */
+    const char *cache; /* folder of the teacher's logits, or NULL */
     const char *out;
     bool resume, force;
 } lmb_run_config;

@@ -31,6 +31,7 @@ struct lmb_run {
     int n_steps;
     int phase[LMB_MAX_TERMS];
     lmb_evaluator *evaluator;
+    struct lmb_run_cache *cache; /* NULL: off */
     lmb_run_state state;
     lmb_runlog *log;
     lmb_runlog_mark before_row; /* where the logs were before an epoch's row */
@@ -56,6 +57,8 @@ lmb_status lmb_run_step_for(
 lmb_status lmb_run_save(lmb_run *run) LMB_MUST_CHECK;
 /* Phases of the terms at `epoch`; plans of other phases are dropped. */
 void lmb_run_enter_epoch(lmb_run *run, int64_t epoch);
+/* Continues the hash *h over the parameters and buffers of a store. */
+void lmb_run_hash_store(uint64_t *h, const lmb_params *store);
 lmb_eval_spec lmb_run_eval_spec(const lmb_run *run);
 
 #endif

@@ -1,5 +1,6 @@
 /* run_open.c: opening a run: data, teacher and its check, student, methods,
  * directory, resume. */
+#include "train/run_cache.h"
 #include "train/run_impl.h"
 
 #include "backend/cpu/threads.h"
@@ -311,7 +312,7 @@ static void hash_text(uint64_t *h, const char *fmt, ...)
     *h = (*h ^ lmb_hash(text)) * 0x9E3779B97F4A7C15u;
 }
 
-static void hash_store(uint64_t *h, const lmb_params *store)
+void lmb_run_hash_store(uint64_t *h, const lmb_params *store)
 {
     const size_t size = lmb_dtype_size(lmb_params_dtype(store));
     lmb_params *s = (lmb_params *)(uintptr_t)store;
@@ -353,7 +354,7 @@ static lmb_status hash_config(lmb_run *run)
         const lmb_network *t = &run->teacher;
         hash_text(&h, "%s %a %a %a %a %a %a", t->model->name, t->mean[0],
             t->mean[1], t->mean[2], t->std[0], t->std[1], t->std[2]);
-        hash_store(&h, t->params);
+        lmb_run_hash_store(&h, t->params);
     }
     for (int i = 0; i < run->n_terms; i++)
         LMB_TRY(hash_term(&h, &run->terms[i], &c->methods[i]));
@@ -478,6 +479,7 @@ static lmb_status open_run(lmb_run *run)
     LMB_TRY(check_teacher(run));
     LMB_TRY(lmb_workspace_new(&run->workspace));
     LMB_TRY(open_loader(run));
+    LMB_TRY(lmb_run_cache_open(run));
     /* The first step declares the connectors of the methods. */
     lmb_run_enter_epoch(run, 1);
     lmb_train_step *first = NULL;
@@ -519,6 +521,7 @@ void lmb_run_free(lmb_run *run)
     char kept[2048]; /* why it ended: logs may fail to close, too */
     (void)snprintf(kept, sizeof kept, "%s", lmb_last_error());
     lmb_runlog_free(run->log);
+    lmb_run_cache_free(run->cache);
     close_directory(run);
     lmb__restore(kept);
     lmb_evaluator_free(run->evaluator);

@@ -133,11 +133,34 @@ static lmb_value teacher_head(
     return m->head_tail(m, &nn, name, after, features, teacher->net->classes);
 }
 
+/* Without the teacher there are its logits and nothing else of it. */
+static lmb_status check_cacheable(
+    const lmb_train_step *s, const lmb_term *term, const lmb_pairs *pairs)
+{
+    if (s->spec.teacher_logits == LMB_LOGITS_LIVE)
+        return LMB_OK;
+    for (int i = 0; i < pairs->count; i++) {
+        const char *tap = pairs->pair[i].teacher;
+        if (tap != NULL && strcmp(tap, "logits") != 0)
+            return LMB_FAIL(LMB_EUSAGE,
+                "%s compares the teacher's %s, and a cache holds its logits "
+                "alone: leave --cache out",
+                term->method->name, tap);
+    }
+    if (term->method->needs & (LMB_NEED_TEACHER_HEAD | LMB_NEED_TEACHER_PARAMS))
+        return LMB_FAIL(LMB_EUSAGE,
+            "%s needs the teacher's weights, and a cache holds its logits "
+            "alone: leave --cache out",
+            term->method->name);
+    return LMB_OK;
+}
+
 static lmb_status describe_term(
     lmb_train_step *s, const lmb_term *term, lmb_build *b)
 {
     LMB_TRY(lmb_method_pairs(term->method, term->state, b->student, b->teacher,
         term->n_map, term->map, &b->pairs));
+    LMB_TRY(check_cacheable(s, term, &b->pairs));
     return describe_pairs(s, term, b);
 }
 
@@ -269,12 +292,28 @@ static lmb_value to_teacher(lmb_train_step *s, lmb_value v, bool rois)
             s->g, LMB_SHAPE(rois ? 5 : 2), rois ? of_rois : of_sizes, 0));
 }
 
+/* An input in place of the teacher's logits leaves the rest of the teacher
+ * without use, and the plan leaves it out. */
+static void choose_logits(lmb_train_step *s, side *teacher)
+{
+    for (int i = 0; i < teacher->taps.count; i++) {
+        lmb_tap *tap = &teacher->tap[i];
+        if (strcmp(tap->name, "logits") != 0)
+            continue;
+        if (s->spec.teacher_logits == LMB_LOGITS_GIVEN)
+            tap->value =
+                lmb_graph_input(s->g, "teacher.logits", LMB_F32, tap->shape);
+        s->teacher_logits = tap->value;
+    }
+}
+
 static void build_teacher(lmb_train_step *s, const side *student, side *teacher)
 {
     teacher->detection.sizes = to_teacher(s, s->sizes, false);
     teacher->detection.rois = to_teacher(s, student->detection.roi_rows, true);
     build_side(teacher, s->g, s->spec.teacher, LMB_MODE_EVAL, teacher_input(s),
         "teacher");
+    choose_logits(s, teacher);
 }
 
 static void build(lmb_train_step *s, side *student, side *teacher)
@@ -296,6 +335,8 @@ static int outputs_of(const lmb_train_step *s, lmb_value out[])
     out[n++] = s->loss;
     if (lmb_is(s->logits))
         out[n++] = s->logits;
+    if (s->spec.teacher_logits == LMB_LOGITS_KEPT)
+        out[n++] = s->teacher_logits;
     for (int i = 0; i < s->n_parts; i++)
         out[n++] = s->part[i];
     for (int i = 0; i < s->spec.n_terms; i++)
@@ -306,7 +347,7 @@ static int outputs_of(const lmb_train_step *s, lmb_value out[])
 static lmb_status differentiate(lmb_train_step *s)
 {
     const lmb_step_spec *spec = &s->spec;
-    lmb_value out[2 + LMB_MAX_PARTS + LMB_MAX_TERMS];
+    lmb_value out[3 + LMB_MAX_PARTS + LMB_MAX_TERMS];
     LMB_TRY(lmb_graph_status(s->g));
     const int n = outputs_of(s, out);
     if (!spec->reference)

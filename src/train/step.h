@@ -37,6 +37,13 @@ typedef struct lmb_term {
     int n_map;
 } lmb_term;
 
+/* Where a step has the teacher's logits from. */
+typedef enum lmb_teacher_logits {
+    LMB_LOGITS_LIVE, /* the teacher runs in the step */
+    LMB_LOGITS_KEPT, /* so it does, and they can be read afterwards */
+    LMB_LOGITS_GIVEN, /* they are an input; the teacher does not run */
+} lmb_teacher_logits;
+
 typedef struct lmb_step_spec {
     int64_t batch, height, width, samples;
     int64_t boxes; /* detection: capacity of an image's ground truth */
@@ -47,6 +54,7 @@ typedef struct lmb_step_spec {
     double task_weight; /* of cross-entropy, of a detector's own losses */
     int phase[8]; /* of each term */
     int stage; /* which teacher of several in turn */
+    lmb_teacher_logits teacher_logits;
     bool reference; /* f64, exact */
     bool bf16, allow_reference;
     lmb_workspace *workspace;
@@ -66,6 +74,7 @@ typedef struct lmb_train_step {
     lmb_graph *g;
     lmb_plan *plan;
     lmb_value x, labels, index, logits, loss;
+    lmb_value teacher_logits; /* an input, or to be read: see the spec */
     lmb_truth truth; /* detection */
     lmb_value sizes;
     /* The task's losses: "ce", or a detector's "cls", "box", .. */

@@ -3,6 +3,7 @@
 
 #include "backend/cpu/cpu_optim.h"
 #include "base/log.h"
+#include "train/run_cache.h"
 #include "train/run_impl.h"
 
 #include <math.h>
@@ -29,7 +30,8 @@ static void drop_steps(lmb_run *run)
 
 void lmb_run_enter_epoch(lmb_run *run, int64_t epoch)
 {
-    bool changed = false;
+    bool changed = run->n_steps > 0 &&
+        run->steps[0]->spec.teacher_logits != lmb_run_cache_use(run);
     for (int i = 0; i < run->n_terms; i++) {
         const lmb_term *t = &run->terms[i];
         const int phase = lmb_method_phase(
@@ -62,6 +64,7 @@ lmb_status lmb_run_step_for(lmb_run *run, int64_t batch, lmb_train_step **out)
         .task_weight = run->task_weight,
         .bf16 = run->bf16,
         .allow_reference = run->config->train.allow_reference,
+        .teacher_logits = lmb_run_cache_use(run),
         .workspace = run->workspace,
     };
     memcpy(spec.phase, run->phase, sizeof spec.phase);
@@ -137,9 +140,11 @@ static lmb_status train_batch(lmb_run *run)
         .seed = (uint64_t)run->config->train.seed,
     };
     lmb_step_result r;
+    LMB_TRY(lmb_run_cache_give(run, step, &batch));
     LMB_TRY(lmb_train_step_run(step, &batch, &at, &r));
     if (!isfinite(r.loss))
         return non_finite(run, step, "the loss", r.loss);
+    LMB_TRY(lmb_run_cache_keep(run, step, &batch));
     LMB_TRY(update(run, step));
     const double n = (double)batch.count;
     s->sum_loss += r.loss * n;
@@ -421,8 +426,10 @@ static lmb_status train_epoch(lmb_run *run)
 {
     const lmb_train_opts *t = &run->config->train;
     lmb_run_state *s = &run->state;
+    LMB_TRY(lmb_run_cache_enter(run));
     lmb_run_enter_epoch(run, s->epoch);
     LMB_TRY(train_steps(run));
+    LMB_TRY(lmb_run_cache_leave(run));
     const bool last = s->epoch == t->epochs || out_of_steps(run);
     if (s->epoch % t->eval_every == 0 || last) {
         const lmb_status st = evaluate_epoch(run);

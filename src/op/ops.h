@@ -201,6 +201,20 @@ typedef struct lmb_group_norm_attr {
     double eps;
 } lmb_group_norm_attr;
 
+/* layer_norm(x, gamma, beta) -> y, mean [..], var [..] (biased); x [.., C]
+ * layer_norm_bwd(dy, x, gamma, mean, var) -> dx, dgamma [C], dbeta [C] */
+typedef struct lmb_layer_norm_attr {
+    double eps;
+} lmb_layer_norm_attr;
+
+/* gelu(x) -> y;  gelu_bwd(dy, x) -> dx. No attributes. */
+
+/* roll(x) -> y; 0 <= by < size here */
+typedef struct lmb_roll_attr {
+    int32_t axis;
+    int64_t by;
+} lmb_roll_attr;
+
 /* roi_align(x0, .., xl-1, rois) -> [R, C, size, size]    lmb_roi_align_attr
  * roi_align_bwd(dy, rois) -> dx of one level, of the given shape */
 typedef struct lmb_roi_align_bwd_attr {

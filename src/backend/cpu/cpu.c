@@ -19,6 +19,7 @@
     X(k_softmax, level) \
     X(k_shape, level) \
     X(k_resize, level) \
+    X(k_layer_norm, level) \
     X(k_roi_align, level) \
     X(k_index, level)
 #if defined(LMB_CPU_X86)

@@ -1,4 +1,4 @@
-/* k_elementwise.c: unary, relu, binary, affine, select, copies.
+/* k_elementwise.c: unary, relu, gelu, binary, affine, select, copies.
  *
  * Operands of the same shape are flat arrays whatever their layout. For
  * broadcasting, dimensions that all operands walk through alike are merged;
@@ -86,6 +86,8 @@ K_MAP(softplus, 1, v_softplus(x))
 K_MAP(relu6, 1, v_pick(x > v_set(6.0f), v_set(6.0f), v_relu(x)))
 K_MAP(relu, 1, v_relu(x))
 K_MAP(relu_bwd, 2, v_keep(x, v_positive(y)))
+K_MAP(gelu, 1, v_gelu(x))
+K_MAP(gelu_bwd, 2, x *v_gelu_slope(y))
 K_MAP(affine, 1, v_fma(x, v_set(s->a), v_set(s->b)))
 K_MAP(select, 3, v_pick(x != (vf){0}, y, z))
 K_MAP(add, 2, x + y)
@@ -134,6 +136,8 @@ static const map binary_maps[] = {
 };
 static const map relu_map = K_ROW(relu);
 static const map relu_bwd_map = K_ROW(relu_bwd);
+static const map gelu_map = K_ROW(gelu);
+static const map gelu_bwd_map = K_ROW(gelu_bwd);
 static const map affine_map = K_ROW(affine);
 static const map select_map = K_ROW(select);
 
@@ -275,6 +279,14 @@ static void run_relu_bwd(const lmb_call *c)
 {
     map_run(&relu_bwd_map, c, 0, 0);
 }
+static void run_gelu(const lmb_call *c)
+{
+    map_run(&gelu_map, c, 0, 0);
+}
+static void run_gelu_bwd(const lmb_call *c)
+{
+    map_run(&gelu_bwd_map, c, 0, 0);
+}
 static void run_affine(const lmb_call *c)
 {
     const lmb_affine_attr *a = c->attr;
@@ -297,6 +309,8 @@ const lmb_kernel LMB_KERNEL_TABLE(k_elementwise)[] = {
     {&lmb_op_unary, LMB_RULE_FLAT, true, run_unary, NULL, NULL},
     {&lmb_op_relu, LMB_RULE_FLAT, true, run_relu, NULL, NULL},
     {&lmb_op_relu_bwd, LMB_RULE_FLAT, true, run_relu_bwd, NULL, NULL},
+    {&lmb_op_gelu, LMB_RULE_FLAT, true, run_gelu, NULL, NULL},
+    {&lmb_op_gelu_bwd, LMB_RULE_FLAT, true, run_gelu_bwd, NULL, NULL},
     {&lmb_op_binary, LMB_RULE_FLAT, true, run_binary, NULL, NULL},
     {&lmb_op_affine, LMB_RULE_FLAT, true, run_affine, NULL, NULL},
     {&lmb_op_select, LMB_RULE_FLAT, true, run_select, NULL, NULL},

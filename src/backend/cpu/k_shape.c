@@ -1,5 +1,5 @@
 /* k_shape.c: data that only moves: reshape, permute, broadcast, concat, slice,
- * pad, channel_shuffle, and store_grad.
+ * pad, roll, channel_shuffle, and store_grad.
  *
  * Concat, slice and pad see a value as [outer][size][inner] around the axis,
  * in its own layout: along channels the unit of `size` is a channel block, or
@@ -311,6 +311,15 @@ static const char *supports_pad(const lmb_call *c)
     return supports_part(&c->out[0], &c->in[0], a->axis, a->before);
 }
 
+static void run_roll(const lmb_call *c)
+{
+    const lmb_roll_attr *a = c->attr;
+    const view v = view_of(&c->in[0], a->axis, false);
+    const int64_t rest = v.size - a->by;
+    units_copy(c->in[0].data, &v, 0, c->out[0].data, &v, a->by, rest);
+    units_copy(c->in[0].data, &v, rest, c->out[0].data, &v, 0, a->by);
+}
+
 /* --- channel shuffle ------------------------------------------------------ */
 
 static size_t scratch_shuffle(const lmb_call *c)
@@ -396,6 +405,7 @@ const lmb_kernel LMB_KERNEL_TABLE(k_shape)[] = {
     {&lmb_op_concat, LMB_RULE_SPATIAL, true, run_concat, NULL, supports_concat},
     {&lmb_op_slice, LMB_RULE_SPATIAL, true, run_slice, NULL, supports_slice},
     {&lmb_op_pad, LMB_RULE_SPATIAL, true, run_pad, NULL, supports_pad},
+    {&lmb_op_roll, LMB_RULE_PLAIN, false, run_roll, NULL, NULL},
     {&lmb_op_channel_shuffle, LMB_RULE_SPATIAL, true, run_shuffle,
         scratch_shuffle, NULL},
     {&lmb_op_store_grad, LMB_RULE_PLAIN, false, run_store_grad, NULL, NULL},

@@ -89,23 +89,55 @@ static void run_layout(const lmb_plan *plan, const lmb_step *step)
 /* --- products
  * ---------------------------------------------------------------------- */
 
+/* Threads share out the products of a batch if they are small (m n k), else
+ * the rows of each. */
+enum { SMALL_PRODUCT = 1 << 21 };
+
+typedef struct products {
+    bool ta, tb;
+    int64_t batch, m, n, k;
+    const float *a, *b;
+    float *c;
+} products;
+
+static lmb_status run_product(const products *p, int64_t i)
+{
+    return lmb_dnn_sgemm(p->ta, p->tb, p->m, p->n, p->k, p->a + i * p->m * p->k,
+        p->b + i * p->k * p->n, p->c + i * p->m * p->n);
+}
+
+static lmb_status run_small_products(const products *p)
+{
+    int64_t failed = -1;
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < p->batch; i++)
+        if (run_product(p, i) != LMB_OK) {
+#pragma omp atomic write
+            failed = i;
+        }
+    /* An error belongs to the thread that met it: met again by this one. */
+    return failed >= 0 ? run_product(p, failed) : LMB_OK;
+}
+
 static lmb_status run_matmul(const lmb_step *step)
 {
     const lmb_matmul_attr *attr = step->node->attr;
     const lmb_buf *a = &step->in_buf[0];
-    const lmb_buf *b = &step->in_buf[1];
-    const lmb_buf *c = &step->out_buf[0];
-    const int r = c->shape.rank;
-    const int64_t m = c->shape.dim[r - 2];
-    const int64_t n = c->shape.dim[r - 1];
-    const int64_t k = a->shape.dim[r - (attr->ta ? 2 : 1)];
-    const int64_t batch = r == 3 ? c->shape.dim[0] : 1;
-    if (m == 0 || n == 0)
+    const lmb_shape *c = &step->out_buf[0].shape;
+    products p = {.ta = attr->ta, .tb = attr->tb};
+    p.m = c->dim[c->rank - 2];
+    p.n = c->dim[c->rank - 1];
+    p.k = a->shape.dim[c->rank - (attr->ta ? 2 : 1)];
+    p.batch = c->rank == 3 ? c->dim[0] : 1;
+    p.a = a->data;
+    p.b = step->in_buf[1].data;
+    p.c = step->out_buf[0].data;
+    if (p.m == 0 || p.n == 0)
         return LMB_OK;
-    for (int64_t i = 0; i < batch; i++)
-        LMB_TRY(lmb_dnn_sgemm(attr->ta, attr->tb, m, n, k,
-            (const float *)a->data + i * m * k,
-            (const float *)b->data + i * k * n, (float *)c->data + i * m * n));
+    if (p.batch > 1 && p.m * p.n * p.k <= SMALL_PRODUCT)
+        return run_small_products(&p);
+    for (int64_t i = 0; i < p.batch; i++)
+        LMB_TRY(run_product(&p, i));
     return LMB_OK;
 }
 

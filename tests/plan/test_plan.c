@@ -221,7 +221,45 @@ static void a_non_finite_value_is_found_where_it_arises(void **state)
     fini(&t);
 }
 
-LMB_TEST_MAIN(cmocka_unit_test(f32_step_agrees_with_the_reference),
+enum { BATCH = 37, ROWS = 49, DEPTH = 32 };
+
+static void products(bool reference, double *out)
+{
+    static float a[BATCH * ROWS * DEPTH], b[BATCH * ROWS * DEPTH];
+    lmb_rng rng = lmb_rng_make(5, LMB_STREAM_TEST, 0, 0);
+    for (int i = 0; i < BATCH * ROWS * DEPTH; i++) {
+        a[i] = (float)lmb_rng_normal(&rng);
+        b[i] = (float)lmb_rng_normal(&rng);
+    }
+    lmb_graph *g = NULL;
+    CHECK_OK(lmb_graph_new(&g));
+    const lmb_shape shape = LMB_SHAPE(BATCH, ROWS, DEPTH);
+    const lmb_value va = lmb_graph_input(g, "a", LMB_F32, shape);
+    const lmb_value vb = lmb_graph_input(g, "b", LMB_F32, shape);
+    const lmb_value y = lmb_matmul(g, va, vb, false, true);
+    lmb_plan *plan = NULL;
+    CHECK_OK(lmb_plan_compile(
+        g, 1, &y, &(lmb_plan_opts){.reference = reference}, &plan));
+    CHECK_OK(lmb_plan_set(plan, va, LMB_F32, a));
+    CHECK_OK(lmb_plan_set(plan, vb, LMB_F32, b));
+    CHECK_OK(lmb_plan_run(plan));
+    CHECK_OK(lmb_plan_read(plan, y, LMB_F64, out));
+    lmb_plan_free(plan);
+    lmb_graph_free(g);
+}
+
+static void a_batch_of_products_agrees_with_the_reference(void **state)
+{
+    (void)state;
+    static double exact[BATCH * ROWS * ROWS], fast[BATCH * ROWS * ROWS];
+    products(true, exact);
+    products(false, fast);
+    for (int i = 0; i < BATCH * ROWS * ROWS; i++)
+        CHECK_NEAR(exact[i], fast[i], 1e-4);
+}
+
+LMB_TEST_MAIN(cmocka_unit_test(a_batch_of_products_agrees_with_the_reference),
+    cmocka_unit_test(f32_step_agrees_with_the_reference),
     cmocka_unit_test(bf16_step_is_near_the_reference),
     cmocka_unit_test(folded_network_agrees_with_the_reference),
     cmocka_unit_test(a_missing_input_is_named),

@@ -25,6 +25,7 @@ struct lmb_cache {
     int lock;
     lmb_writer writer;
     uint64_t *sums;
+    int32_t *batches;
     int64_t written;
 };
 
@@ -34,18 +35,19 @@ struct lmb_cache {
 /* The bytes before the arrays; their length does not depend on the epoch. */
 static lmb_status make_header(lmb_cache *c, int64_t epoch)
 {
-    const long long sums = (long long)(c->samples * 8);
+    const long long n = c->samples, sums = 8 * n, heads = 12 * n;
     lmb_str json = {0};
     c->header.length = 0;
     lmb_str_printf(&json,
         "{\"__metadata__\":{\"format\":\"limbeck cache\",\"identity\":"
         "\"%016llx\",\"epoch\":\"%019lld\"},\"row_xxh64\":{\"dtype\":\"I64\","
-        "\"shape\":[%lld],\"data_offsets\":[0,%lld]},\"logits\":{\"dtype\":"
-        "\"F32\",\"shape\":[%lld,%lld],\"data_offsets\":[%lld,%lld]}}",
-        (unsigned long long)c->identity, (long long)epoch,
-        (long long)c->samples, sums, (long long)c->samples,
-        (long long)c->classes, sums,
-        sums + (long long)(c->samples * c->rows_size));
+        "\"shape\":[%lld],\"data_offsets\":[0,%lld]},\"row_batch\":{\"dtype\":"
+        "\"I32\",\"shape\":[%lld],\"data_offsets\":[%lld,%lld]},\"logits\":{"
+        "\"dtype\":\"F32\",\"shape\":[%lld,%lld],\"data_offsets\":[%lld,%lld]}"
+        "}",
+        (unsigned long long)c->identity, (long long)epoch, n, sums, n, sums,
+        heads, n, (long long)c->classes, heads,
+        heads + (long long)(n * c->rows_size));
     while ((json.length + PREFIX) % ALIGN != 0 && !json.failed)
         lmb_str_add(&json, " ");
     uint8_t prefix[PREFIX];
@@ -58,16 +60,22 @@ static lmb_status make_header(lmb_cache *c, int64_t epoch)
     return st != LMB_OK ? st : lmb_str_status(&c->header);
 }
 
-static int64_t row_at(const lmb_cache *c, int64_t row)
+static int64_t batches_at(const lmb_cache *c)
 {
-    return (int64_t)c->header.length + 8 * c->samples + row * c->rows_size;
+    return (int64_t)c->header.length + 8 * c->samples;
 }
 
-/* Depends on the row's place, too; 0 means that there is no row. */
-static uint64_t checksum(const lmb_cache *c, int64_t row, const void *logits)
+static int64_t row_at(const lmb_cache *c, int64_t row)
 {
-    const uint64_t h =
-        lmb_xxh64(logits, (size_t)c->rows_size, (uint64_t)row + 1);
+    return batches_at(c) + 4 * c->samples + row * c->rows_size;
+}
+
+/* Depends on the row's place and batch, too; 0 means that there is no row. */
+static uint64_t checksum(
+    const lmb_cache *c, int64_t row, int32_t batch, const void *logits)
+{
+    const uint64_t seed = (uint64_t)row + (uint64_t)batch * 0x9E3779B97F4A7C15u;
+    const uint64_t h = lmb_xxh64(logits, (size_t)c->rows_size, seed);
     return h != 0 ? h : 1;
 }
 
@@ -78,12 +86,19 @@ static uint64_t sum_in_file(const lmb_cache *c, int64_t row)
     return sum;
 }
 
+static int32_t batch_in_file(const lmb_cache *c, int64_t row)
+{
+    int32_t batch = 0;
+    memcpy(&batch, c->file.bytes + batches_at(c) + 4 * row, sizeof batch);
+    return batch;
+}
+
 static lmb_status set_sizes(lmb_cache *c)
 {
     int64_t size = 0;
     LMB_TRY(make_header(c, 0));
     if (!lmb_mul_i64(c->classes, (int64_t)sizeof(float), &c->rows_size) ||
-        !lmb_mul_i64(c->samples, c->rows_size + 8, &size) ||
+        !lmb_mul_i64(c->samples, c->rows_size + 12, &size) ||
         !lmb_add_i64(size, (int64_t)c->header.length, &c->size))
         return LMB_FAIL(LMB_EINVAL, "%s: %lld x %lld logits are too many",
             c->dir, (long long)c->samples, (long long)c->classes);
@@ -238,15 +253,18 @@ lmb_status lmb_cache_find(lmb_cache *c, int64_t epoch, bool *complete)
 }
 
 lmb_status lmb_cache_read(
-    const lmb_cache *c, int64_t n, const int64_t *rows, float *out)
+    const lmb_cache *c, int64_t n, const int64_t *rows, float *out, bool *equal)
 {
+    *equal = true;
     for (int64_t i = 0; i < n; i++) {
         const uint8_t *row = c->file.bytes + row_at(c, rows[i]);
-        if (checksum(c, rows[i], row) != sum_in_file(c, rows[i]))
+        const int32_t batch = batch_in_file(c, rows[i]);
+        if (checksum(c, rows[i], batch, row) != sum_in_file(c, rows[i]))
             return LMB_FAIL(LMB_EFORMAT,
                 "%s: damaged: the logits of sample %lld have another "
                 "checksum; without the file its epoch is made again",
                 c->path.text, (long long)rows[i]);
+        *equal = *equal && batch == n;
         memcpy(out + i * c->classes, row, (size_t)c->rows_size);
     }
     return LMB_OK;
@@ -260,22 +278,27 @@ static void stop_writing(lmb_cache *c)
     if (c->writer.stream_ != NULL)
         lmb_writer_abort(&c->writer);
     lmb_free(c->sums);
+    lmb_free(c->batches);
     c->sums = NULL;
+    c->batches = NULL;
     drop_lock(c);
 }
 
 /* A part of the epoch that is there already stays. */
 static lmb_status begin_file(lmb_cache *c)
 {
-    const size_t sums = (size_t)c->samples * sizeof *c->sums;
     LMB_TRY(LMB_NEW(c->sums, c->samples));
+    LMB_TRY(LMB_NEW(c->batches, c->samples));
     c->written = 0;
     LMB_TRY(lmb_writer_open(c->path.text, &c->writer));
     LMB_TRY(lmb_writer_reserve(&c->writer, c->size));
     if (c->file.size == 0)
         return lmb_writer_write_at(
             &c->writer, 0, c->header.text, c->header.length);
-    memcpy(c->sums, c->file.bytes + c->header.length, sums);
+    memcpy(c->sums, c->file.bytes + c->header.length,
+        (size_t)c->samples * sizeof *c->sums);
+    memcpy(c->batches, c->file.bytes + batches_at(c),
+        (size_t)c->samples * sizeof *c->batches);
     return lmb_writer_write_at(&c->writer, 0, c->file.bytes, c->file.size);
 }
 
@@ -314,7 +337,8 @@ lmb_status lmb_cache_write(
         const float *row = logits + i * c->classes;
         LMB_TRY(lmb_writer_write_at(
             &c->writer, row_at(c, rows[i]), row, (size_t)c->rows_size));
-        c->sums[rows[i]] = checksum(c, rows[i], row);
+        c->batches[rows[i]] = (int32_t)n;
+        c->sums[rows[i]] = checksum(c, rows[i], (int32_t)n, row);
         c->written++;
     }
     return LMB_OK;
@@ -324,6 +348,8 @@ static lmb_status finish_file(lmb_cache *c)
 {
     LMB_TRY(lmb_writer_write_at(&c->writer, (int64_t)c->header.length, c->sums,
         (size_t)c->samples * sizeof *c->sums));
+    LMB_TRY(lmb_writer_write_at(&c->writer, batches_at(c), c->batches,
+        (size_t)c->samples * sizeof *c->batches));
     return lmb_writer_commit(&c->writer);
 }
 

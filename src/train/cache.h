@@ -3,10 +3,13 @@
  * Augmentation is a pure function of (seed, epoch, sample), so the logits that
  * one run's teacher gives are those of any run of the same identity: the list
  * of names and values below, kept in DIR/cache.json. An epoch is one file,
- * DIR/epoch-0001.safetensors, of two arrays over the samples of the data set
+ * DIR/epoch-0001.safetensors, of arrays over the samples of the data set
  * that was opened:
  *   row_xxh64 I64 [S]   checksum of a row, 0 where there is none
+ *   row_batch I32 [S]   images of the batch that it was computed in
  *   logits    F32 [S, C]
+ * Kernels are chosen by the size of a batch, and the order of sums with them:
+ * rows are the bits of a live run in batches of that size alone.
  * Its header is a function of identity, epoch, S and C, so that a reader
  * compares it and parses nothing. Files appear whole (base/file.h) and only
  * gain rows; one process at a time writes, others read meanwhile. */
@@ -61,9 +64,12 @@ typedef enum lmb_cache_mode {
  * on a full disk. */
 lmb_status lmb_cache_enter(lmb_cache *c, int64_t epoch, bool whole,
     lmb_cache_mode *mode) LMB_MUST_CHECK;
-/* Rows of the epoch, to out [n, classes]. EFORMAT: damaged. */
+/* A batch's rows of the epoch, to out [n, classes]. *equal is false, and out is
+ * not filled, if one of them was computed in a batch of another size. EFORMAT:
+ * damaged. */
 lmb_status lmb_cache_read(const lmb_cache *c, int64_t n, const int64_t *rows,
-    float *out) LMB_MUST_CHECK;
+    float *out, bool *equal) LMB_MUST_CHECK;
+/* A batch's rows, to the file of the epoch. */
 lmb_status lmb_cache_write(lmb_cache *c, int64_t n, const int64_t *rows,
     const float *logits) LMB_MUST_CHECK;
 /* The file of the epoch that is written, if each row needed is there by now;

@@ -1,5 +1,9 @@
-/* run_cache.c: a run's use of the knowledge cache. Its rows are samples of the
- * data set that was opened. */
+/* run_cache.c: a run's use of the knowledge cache.
+ *
+ * Rows are samples of the data set that was opened, so that runs on parts of
+ * it (--val-split, --fraction) share one cache. The teacher is run live on the
+ * few batches with a row that was computed in a batch of another size: the
+ * last one of an epoch, and those that show samples of another's last. */
 #include "train/run_cache.h"
 
 #include "backend/onednn/dnn.h"
@@ -13,6 +17,7 @@
 struct lmb_run_cache {
     lmb_cache *files;
     lmb_cache_mode mode;
+    bool given; /* the batch's logits were found */
     /* Of one batch: */
     int64_t *rows;
     float *logits;
@@ -54,8 +59,6 @@ static void add_data(lmb_cache_key *key, const lmb_run *run)
         key, "split", "%s", c->train_split != NULL ? c->train_split : "train");
     lmb_cache_key_add(key, "data_xxh64", "%016llx",
         (unsigned long long)lmb_dataset_hash(run->opened));
-    lmb_cache_key_add(key, "part_xxh64", "%016llx",
-        (unsigned long long)lmb_dataset_hash(run->train_data));
     lmb_cache_key_add(
         key, "samples", "%lld", (long long)lmb_dataset_count(run->opened));
     lmb_cache_key_add(key, "seed", "%lld", (long long)c->train.seed);
@@ -151,7 +154,7 @@ lmb_status lmb_run_cache_open(lmb_run *run)
     LMB_TRY(open_files(run, c));
     /* The first step declares connectors and is likely the one to be run. */
     LMB_TRY(lmb_cache_find(c->files, 1, &complete));
-    c->mode = complete ? LMB_CACHE_READ : LMB_CACHE_PASS;
+    c->given = complete;
     return LMB_OK;
 }
 
@@ -167,14 +170,6 @@ void lmb_run_cache_free(lmb_run_cache *c)
 
 /* --- running ---------------------------------------------------------------
  */
-
-lmb_teacher_logits lmb_run_cache_use(const lmb_run *run)
-{
-    if (run->cache == NULL)
-        return LMB_LOGITS_LIVE;
-    return run->cache->mode == LMB_CACHE_READ ? LMB_LOGITS_GIVEN
-                                              : LMB_LOGITS_KEPT;
-}
 
 lmb_status lmb_run_cache_enter(lmb_run *run)
 {
@@ -192,22 +187,34 @@ lmb_status lmb_run_cache_leave(lmb_run *run)
     return lmb_cache_commit(run->cache->files);
 }
 
-static void set_rows(const lmb_run *run, const lmb_batch *batch)
-{
-    const int64_t *index = batch->indices->data;
-    for (int64_t i = 0; i < batch->count; i++)
-        run->cache->rows[i] = lmb_dataset_root_index(run->train_data, index[i]);
-}
-
-lmb_status lmb_run_cache_give(
-    lmb_run *run, lmb_train_step *step, const lmb_batch *batch)
+lmb_status lmb_run_cache_find(lmb_run *run, const lmb_batch *batch)
 {
     lmb_run_cache *c = run->cache;
-    if (c == NULL || c->mode != LMB_CACHE_READ)
+    if (c == NULL)
         return LMB_OK;
-    set_rows(run, batch);
-    LMB_TRY(lmb_cache_read(c->files, batch->count, c->rows, c->logits));
-    return lmb_plan_set(step->plan, step->teacher_logits, LMB_F32, c->logits);
+    const int64_t *index = batch->indices->data;
+    for (int64_t i = 0; i < batch->count; i++)
+        c->rows[i] = lmb_dataset_root_index(run->train_data, index[i]);
+    c->given = false;
+    if (c->mode != LMB_CACHE_READ)
+        return LMB_OK;
+    return lmb_cache_read(
+        c->files, batch->count, c->rows, c->logits, &c->given);
+}
+
+lmb_teacher_logits lmb_run_cache_use(const lmb_run *run)
+{
+    if (run->cache == NULL)
+        return LMB_LOGITS_LIVE;
+    return run->cache->given ? LMB_LOGITS_GIVEN : LMB_LOGITS_KEPT;
+}
+
+lmb_status lmb_run_cache_give(lmb_run *run, lmb_train_step *step)
+{
+    if (lmb_run_cache_use(run) != LMB_LOGITS_GIVEN)
+        return LMB_OK;
+    return lmb_plan_set(
+        step->plan, step->teacher_logits, LMB_F32, run->cache->logits);
 }
 
 lmb_status lmb_run_cache_keep(
@@ -216,7 +223,6 @@ lmb_status lmb_run_cache_keep(
     lmb_run_cache *c = run->cache;
     if (c == NULL || c->mode != LMB_CACHE_WRITE)
         return LMB_OK;
-    set_rows(run, batch);
     LMB_TRY(
         lmb_plan_read(step->plan, step->teacher_logits, LMB_F32, c->logits));
     return lmb_cache_write(c->files, batch->count, c->rows, c->logits);

@@ -27,7 +27,8 @@ struct lmb_run {
     int threads;
     lmb_schedule schedule;
     lmb_workspace *workspace;
-    lmb_train_step *steps[LMB_MAX_STEPS]; /* by batch size, of one phase set */
+    /* By batch size and origin of the teacher's logits, of one phase set. */
+    lmb_train_step *steps[LMB_MAX_STEPS];
     int n_steps;
     int phase[LMB_MAX_TERMS];
     lmb_evaluator *evaluator;

@@ -30,8 +30,7 @@ static void drop_steps(lmb_run *run)
 
 void lmb_run_enter_epoch(lmb_run *run, int64_t epoch)
 {
-    bool changed = run->n_steps > 0 &&
-        run->steps[0]->spec.teacher_logits != lmb_run_cache_use(run);
+    bool changed = false;
     for (int i = 0; i < run->n_terms; i++) {
         const lmb_term *t = &run->terms[i];
         const int phase = lmb_method_phase(
@@ -46,7 +45,8 @@ void lmb_run_enter_epoch(lmb_run *run, int64_t epoch)
 lmb_status lmb_run_step_for(lmb_run *run, int64_t batch, lmb_train_step **out)
 {
     for (int i = 0; i < run->n_steps; i++)
-        if (run->steps[i]->spec.batch == batch) {
+        if (run->steps[i]->spec.batch == batch &&
+            run->steps[i]->spec.teacher_logits == lmb_run_cache_use(run)) {
             *out = run->steps[i];
             return LMB_OK;
         }
@@ -130,6 +130,7 @@ static lmb_status train_batch(lmb_run *run)
     lmb_batch batch;
     lmb_train_step *step = NULL;
     LMB_TRY(lmb_loader_next(run->loader, &batch));
+    LMB_TRY(lmb_run_cache_find(run, &batch));
     LMB_TRY(lmb_run_step_for(run, batch.count, &step));
     const lmb_step_at at = {
         .epoch = s->epoch,
@@ -140,7 +141,7 @@ static lmb_status train_batch(lmb_run *run)
         .seed = (uint64_t)run->config->train.seed,
     };
     lmb_step_result r;
-    LMB_TRY(lmb_run_cache_give(run, step, &batch));
+    LMB_TRY(lmb_run_cache_give(run, step));
     LMB_TRY(lmb_train_step_run(step, &batch, &at, &r));
     if (!isfinite(r.loss))
         return non_finite(run, step, "the loss", r.loss);

@@ -45,14 +45,17 @@ static lmb_cache_mode enter(lmb_cache *c, int64_t epoch)
     return mode;
 }
 
+/* In one batch, last sample first. */
 static void write_rows(
     lmb_cache *c, int64_t epoch, int64_t n, const int64_t *rows)
 {
-    float row[CLASSES];
-    for (int64_t i = n - 1; i >= 0; i--) {
-        set_row(epoch, rows[i], row);
-        CHECK_OK(lmb_cache_write(c, 1, &rows[i], row));
+    float batch[SAMPLES * CLASSES];
+    int64_t order[SAMPLES];
+    for (int64_t i = 0; i < n; i++) {
+        order[i] = rows[n - 1 - i];
+        set_row(epoch, order[i], batch + i * CLASSES);
     }
+    CHECK_OK(lmb_cache_write(c, n, order, batch));
 }
 
 static void keep(lmb_cache *c, int64_t epoch, int64_t n, const int64_t *rows)
@@ -66,7 +69,9 @@ static void check_rows(
     const lmb_cache *c, int64_t epoch, int64_t n, const int64_t *rows)
 {
     float found[SAMPLES * CLASSES], row[CLASSES];
-    CHECK_OK(lmb_cache_read(c, n, rows, found));
+    bool equal = false;
+    CHECK_OK(lmb_cache_read(c, n, rows, found, &equal));
+    assert_true(equal);
     for (int64_t i = 0; i < n; i++) {
         set_row(epoch, rows[i], row);
         assert_memory_equal(found + i * CLASSES, row, sizeof row);
@@ -78,7 +83,7 @@ static void check_rows(
 static void epochs_come_back(void **state)
 {
     (void)state;
-    const int64_t some[] = {8, 0, 3, 3};
+    const int64_t some[SAMPLES] = {8, 0, 3, 3, 1, 2, 7, 7, 0};
     const char *dir = in_folder("plain");
     lmb_cache *c = open_all(dir);
     keep(c, 1, SAMPLES, all_rows);
@@ -88,7 +93,7 @@ static void epochs_come_back(void **state)
     assert_int_equal(count_files(dir, ".lock"), 0);
     c = open_all(dir);
     assert_int_equal(enter(c, 240), LMB_CACHE_READ);
-    check_rows(c, 240, LMB_COUNT(some), some);
+    check_rows(c, 240, SAMPLES, some);
     assert_int_equal(enter(c, 1), LMB_CACHE_READ);
     check_rows(c, 1, SAMPLES, all_rows);
     lmb_cache_free(c);
@@ -146,10 +151,34 @@ static void parts_add_up(void **state)
     check_rows(a, 1, LMB_COUNT(odd), odd);
     lmb_cache *all = open_all(dir);
     assert_int_equal(enter(all, 1), LMB_CACHE_READ);
-    check_rows(all, 1, SAMPLES, all_rows);
+    check_rows(all, 1, LMB_COUNT(odd), odd);
+    check_rows(all, 1, LMB_COUNT(even), even);
     lmb_cache_free(all);
     lmb_cache_free(a);
     lmb_cache_free(b);
+}
+
+/* A batch of another size may have been summed in another order. */
+static void rows_of_another_batch_size_are_told_apart(void **state)
+{
+    (void)state;
+    const int64_t five[] = {0, 1, 2, 3, 4}, four[] = {5, 6, 7, 8};
+    const int64_t mixed[] = {0, 5, 1, 2}, none[] = {0, 1, 2};
+    float found[SAMPLES * CLASSES];
+    bool equal = true;
+    lmb_cache *c = open_all(in_folder("sizes"));
+    assert_int_equal(enter(c, 1), LMB_CACHE_WRITE);
+    write_rows(c, 1, LMB_COUNT(five), five);
+    write_rows(c, 1, LMB_COUNT(four), four);
+    CHECK_OK(lmb_cache_commit(c));
+    assert_int_equal(enter(c, 1), LMB_CACHE_READ);
+    check_rows(c, 1, LMB_COUNT(five), five);
+    check_rows(c, 1, LMB_COUNT(four), four);
+    CHECK_OK(lmb_cache_read(c, LMB_COUNT(mixed), mixed, found, &equal));
+    assert_false(equal);
+    CHECK_OK(lmb_cache_read(c, LMB_COUNT(none), none, found, &equal));
+    assert_false(equal);
+    lmb_cache_free(c);
 }
 
 /* --- other processes ------------------------------------------------------ */
@@ -269,8 +298,9 @@ static lmb_status read_damaged(const char *bytes, size_t size)
     write_all(in_folder("bad/epoch-0001.safetensors"), bytes, size);
     lmb_cache *c = open_all(in_folder("bad"));
     lmb_status st = lmb_cache_find(c, 1, &complete);
+    bool equal = false;
     if (st == LMB_OK && complete)
-        st = lmb_cache_read(c, SAMPLES, all_rows, found);
+        st = lmb_cache_read(c, SAMPLES, all_rows, found, &equal);
     else if (st == LMB_OK)
         st = LMB_ENOTFOUND;
     lmb_cache_free(c);
@@ -335,6 +365,7 @@ int main(void)
         cmocka_unit_test(the_files_are_safetensors),
         cmocka_unit_test(an_epoch_in_part_is_not_kept),
         cmocka_unit_test(parts_add_up),
+        cmocka_unit_test(rows_of_another_batch_size_are_told_apart),
         cmocka_unit_test(one_process_writes),
         cmocka_unit_test(a_full_disk_shows_at_the_beginning),
         cmocka_unit_test(another_identity_is_named),

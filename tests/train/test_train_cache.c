@@ -101,6 +101,26 @@ static void in_bf16_too(void **state)
     }
 }
 
+/* --val-split and --fraction leave and find rows in the same files. */
+static void parts_of_the_data_share_it(void **state)
+{
+    (void)state;
+    static const char part[] = "--val-split 0.2 --fraction 0.7";
+    static const char *const caches[] = {"c", "p", "p"};
+    char options[4 * PROGRAM_PATH];
+    run_to_the_end(part, in_folder("part"));
+    for (size_t i = 0; i < LMB_COUNT(caches); i++) {
+        const char *run = in_folder("part_cached");
+        (void)snprintf(
+            options, sizeof options, "%s %s", part, cache_flag(caches[i]));
+        run_to_the_end(options, run);
+        check_equal_runs(in_folder("part"), run);
+        remove_tree(run);
+    }
+    check_cached("p", EPOCHS); /* adds what is missing */
+    check_cached("p", EPOCHS);
+}
+
 /* --- stops ---------------------------------------------------------------- */
 
 /* Starts a run and lets it come to `step`. */
@@ -199,7 +219,6 @@ static void another_identity_is_an_error(void **state)
         in_folder("whole/student.safetensors"));
     check_refused("--seed 8", 1, "made with seed '7', this run has '8'");
     check_refused("--batch 8", 1, "made with batch '16', this run has '8'");
-    check_refused("--fraction 0.7", 1, "made with part_xxh64 '");
     check_refused("--augment none", 1, "made with crop '1'");
     check_refused("--teacher-std 0.5,0.5,0.5", 1, "made with teacher_std '");
     check_refused(weights, 1,
@@ -299,6 +318,7 @@ int main(void)
         cmocka_unit_test(keeping_and_reading_change_no_bit),
         cmocka_unit_test(another_student_and_method_read_it),
         cmocka_unit_test(in_bf16_too),
+        cmocka_unit_test(parts_of_the_data_share_it),
         cmocka_unit_test(a_stopped_run_goes_on_to_the_same_bits),
         cmocka_unit_test(a_run_goes_on_without_it),
         cmocka_unit_test(two_at_once_share_a_folder),

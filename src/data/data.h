@@ -13,10 +13,11 @@ typedef struct lmb_dataset lmb_dataset;
 
 /* All zero means default. */
 typedef struct lmb_dataset_opts {
-    uint64_t seed; /* shapes: which pictures (default 0) */
-    int64_t train_count; /* shapes: pictures in train (default 20000) */
-    int64_t test_count; /* shapes: pictures in val and test (default 4000) */
-    int32_t classes; /* shapes: 2 .. 100 (default 100) */
+    uint64_t seed; /* shapes, scenes: which pictures (default 0) */
+    int64_t train_count; /* shapes, scenes: of train (default 20000, 2000) */
+    int64_t test_count; /* shapes, scenes: of val and test (4000, 400) */
+    int32_t classes; /* shapes: 2 .. 100 (default 100); scenes: 2 .. 10 */
+    int32_t side; /* scenes: 32 .. 1024 pixels (default 128) */
     const char *json; /* coco: the instances file (default: looked for) */
     const char *images; /* coco: the folder of its pictures (likewise) */
 } lmb_dataset_opts;
@@ -26,7 +27,9 @@ typedef struct lmb_dataset_opts {
  *   cifar10, cifar100, idx: train and test only.
  *   imagefolder: DIR/train/CLASS/..., DIR/val/..., DIR/test/...; "test" falls
  *   back to val/ (ImageNet); a folder without them is all "train".
- *   shapes: all three are generated, from different streams.
+ *   shapes, scenes: all three are generated, from different streams.
+ *   coco, voc, yolo: train, val (valid, validation), test, which falls back
+ *   to val; where the files are looked for is said at the head of each.
  * `opts` may be NULL. Errors: EINVAL spec or split; ENOTFOUND files (the
  * message lists the names looked for); EFORMAT damaged files; ENOMEM. */
 lmb_status lmb_dataset_open(const char *spec, const char *split,

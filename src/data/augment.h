@@ -1,4 +1,4 @@
-/* augment.h: colour jitter, RandAugment and Cutout on 8-bit pictures. */
+/* augment.h: changes of 8-bit pictures; the own of the transforms. */
 #ifndef LMB_DATA_AUGMENT_H
 #define LMB_DATA_AUGMENT_H
 
@@ -45,6 +45,12 @@ void lmb__augment_hue(double shift, lmb_canvas *canvas);
 /* A square of `side` pixels centred at (x, y), cut at the borders, becomes
  * (125, 123, 114). */
 void lmb__augment_cutout(double side, double x, double y, lmb_canvas *canvas);
+
+/* Left and right change places. */
+void lmb__mirror(lmb_canvas *canvas);
+/* `count` pixels, `step` bytes apart, to three planes. */
+void lmb__normalize_run(const lmb_normalizer *n, const uint8_t *rgb,
+    ptrdiff_t step, int32_t count, size_t plane, float *out);
 
 /* Applies what `t` asks for, in place: jitter in random order, RandAugment,
  * Cutout. */

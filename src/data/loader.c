@@ -7,6 +7,9 @@
  * no two chunks write the same bytes, so the thread that takes a chunk
  * changes nothing in it. */
 #include "data/loader.h"
+#include "data/detect_batch.h"
+#include "data/detect_layout.h"
+#include "data/epoch_order.h"
 #include "tensor/shape.h"
 
 #include <pthread.h>
@@ -19,6 +22,7 @@ typedef struct slot {
     int64_t count, epoch, step;
     bool last;
     lmb_tensor *views[LMB_MAX_VIEWS], *labels, *indices;
+    lmb_detect_batch detect;
     int64_t next; /* first sample that no thread has taken */
     int64_t left; /* samples not done yet */
     int64_t error_at; /* lowest sample that failed, or -1 */
@@ -36,9 +40,12 @@ struct lmb_loader {
     const lmb_dataset *ds;
     lmb_loader_opts opts;
     lmb_normalizer normalizer[LMB_MAX_VIEWS];
-    int64_t steps, chunk;
-    int64_t *order; /* [samples] of epoch order_epoch */
-    int64_t order_epoch;
+    lmb_detect_transform detect; /* opts.detect points to it */
+    lmb_detect_layout layout;
+    int64_t max_boxes;
+    int64_t *samples; /* [order.n] those of the data set that are shown */
+    lmb_epoch_order order; /* of positions in `samples` */
+    int64_t chunk;
     pthread_mutex_t mutex;
     pthread_cond_t work, ready;
     bool has_locks;
@@ -58,32 +65,31 @@ struct lmb_loader {
 /* --- one batch -------------------------------------------------------------
  */
 
-static void order_epoch(lmb_loader *l, int64_t epoch)
+/* Short side and padded size of the batch that begins with sample number
+ * `first`. */
+static void plan_size(const lmb_loader *l, int64_t first, lmb_detect_batch *b)
 {
-    const int64_t n = lmb_dataset_count(l->ds);
-    if (l->order_epoch == epoch)
-        return;
-    lmb_rng rng =
-        lmb_rng_make(l->opts.seed, LMB_STREAM_SHUFFLE, (uint64_t)epoch, 0);
-    if (l->opts.shuffle)
-        lmb_rng_permutation(&rng, n, l->order);
-    else
-        for (int64_t i = 0; i < n; i++)
-            l->order[i] = i;
-    l->order_epoch = epoch;
+    lmb_rng rng = lmb_rng_make(l->opts.seed, LMB_STREAM_SHUFFLE,
+        (uint64_t)l->epoch, (uint64_t)l->step + 1);
+    const int32_t scales = l->detect.scales;
+    const uint32_t k = scales > 1 ? lmb_rng_below(&rng, (uint32_t)scales) : 0;
+    const int32_t *size =
+        l->layout.size[l->layout.size_of[l->layout.group[first]][k]];
+    b->short_side = l->detect.short_side[k];
+    b->height = size[0];
+    b->width = size[1];
 }
 
 /* Writes down batch (l->epoch, l->step) and moves on. */
 static void plan(lmb_loader *l)
 {
     slot *s = &l->slots[l->planned % l->slot_count];
-    order_epoch(l, l->epoch);
-    const int64_t first = l->step * l->opts.batch;
-    const int64_t all = lmb_dataset_count(l->ds);
-    s->count = all - first < l->opts.batch ? all - first : l->opts.batch;
+    lmb__epoch_order_set(&l->order, l->epoch);
+    const int64_t first = l->order.first[l->step];
+    s->count = l->order.first[l->step + 1] - first;
     s->epoch = l->epoch;
     s->step = l->step;
-    s->last = l->step + 1 == l->steps;
+    s->last = l->step + 1 == l->order.steps;
     s->next = 0;
     s->left = s->count;
     s->error_at = -1;
@@ -91,12 +97,26 @@ static void plan(lmb_loader *l)
     int64_t *indices = s->indices->data;
     int32_t *labels = s->labels->data;
     for (int64_t i = 0; i < s->count; i++) {
-        indices[i] = l->order[first + i];
+        indices[i] = l->samples[l->order.order[first + i]];
         labels[i] = lmb_dataset_label(l->ds, indices[i]);
     }
+    if (l->opts.detect != NULL)
+        plan_size(l, l->order.order[first], &s->detect);
     l->planned++;
     l->step = s->last ? 0 : l->step + 1;
     l->epoch += s->last ? 1 : 0;
+}
+
+static lmb_status run_detect(
+    const lmb_loader *l, const slot *s, int64_t i, lmb_scratch *scratch)
+{
+    const int64_t index = ((const int64_t *)s->indices->data)[i];
+    const lmb_detect_sample sample = lmb__detect_batch_sample(
+        &s->detect, l->ds, index, i, s->views[0]->data);
+    lmb_rng rng = lmb_rng_make(
+        l->opts.seed, LMB_STREAM_AUGMENT, (uint64_t)s->epoch, (uint64_t)index);
+    return lmb_detect_transform_run(
+        &l->detect, &l->normalizer[0], &sample, &rng, scratch);
 }
 
 static lmb_status run_sample(
@@ -125,7 +145,8 @@ static int64_t run_chunk(const lmb_loader *l, const slot *s, int64_t first,
     int64_t end, lmb_scratch *scratch, lmb_status *st)
 {
     for (int64_t i = first; i < end; i++) {
-        *st = run_sample(l, s, i, scratch);
+        *st = l->opts.detect != NULL ? run_detect(l, s, i, scratch)
+                                     : run_sample(l, s, i, scratch);
         if (*st != LMB_OK)
             return i;
     }
@@ -210,6 +231,20 @@ static lmb_status start_threads(lmb_loader *l)
 /* --- making and freeing
  * -------------------------------------------------------- */
 
+static lmb_status check_detect(const lmb_dataset *ds, const lmb_loader_opts *o)
+{
+    if (!lmb_dataset_is_detection(ds))
+        return LMB_FAIL(LMB_EINVAL, "loader: %s has no boxes for a detector",
+            lmb_dataset_name(ds));
+    if (o->views != 1)
+        return LMB_FAIL(LMB_EINVAL, "loader: %d views, but a detector has one",
+            (int)o->views);
+    if (o->max_boxes < 0 || o->max_boxes > INT32_MAX)
+        return LMB_FAIL(LMB_EINVAL, "loader: max_boxes %lld is not positive",
+            (long long)o->max_boxes);
+    return lmb_detect_transform_check(o->detect);
+}
+
 static lmb_status check_opts(const lmb_dataset *ds, const lmb_loader_opts *o)
 {
     if (o->batch < 1 || o->batch > INT32_MAX)
@@ -227,23 +262,42 @@ static lmb_status check_opts(const lmb_dataset *ds, const lmb_loader_opts *o)
     if (o->epochs < 0)
         return LMB_FAIL(
             LMB_EINVAL, "loader: %lld epochs", (long long)o->epochs);
+    if (o->detect != NULL)
+        return check_detect(ds, o);
     for (int32_t v = 0; v < o->views; v++)
         LMB_TRY(lmb_transform_check(&o->transform[v]));
-    const int64_t n = lmb_dataset_count(ds);
-    if (n == 0 || (o->drop_last && n < o->batch))
-        return LMB_FAIL(LMB_EINVAL,
-            "loader: %s has %lld samples: not one batch", lmb_dataset_name(ds),
-            (long long)n);
     return LMB_OK;
 }
 
-static lmb_status slot_init(slot *s, const lmb_loader_opts *o)
+/* Height and width of the view for which the slots have room. */
+static void largest_view(
+    const lmb_loader *l, int32_t v, int32_t *height, int32_t *width)
 {
+    *height = l->opts.transform[v].height;
+    *width = l->opts.transform[v].width;
+    int64_t most = 0;
+    for (int32_t k = 0; k < l->layout.sizes; k++) {
+        const int32_t *size = l->layout.size[k];
+        if ((int64_t)size[0] * size[1] <= most)
+            continue;
+        most = (int64_t)size[0] * size[1];
+        *height = size[0];
+        *width = size[1];
+    }
+}
+
+static lmb_status slot_init(slot *s, const lmb_loader *l)
+{
+    const lmb_loader_opts *o = &l->opts;
     for (int32_t v = 0; v < o->views; v++) {
-        const lmb_shape images = LMB_SHAPE(
-            o->batch, 3, o->transform[v].height, o->transform[v].width);
+        int32_t height = 0;
+        int32_t width = 0;
+        largest_view(l, v, &height, &width);
+        const lmb_shape images = LMB_SHAPE(o->batch, 3, height, width);
         LMB_TRY(lmb_tensor_new(LMB_F32, &images, &s->views[v]));
     }
+    if (o->detect != NULL)
+        LMB_TRY(lmb__detect_batch_init(&s->detect, o->batch, l->max_boxes));
     const lmb_shape flat = LMB_SHAPE(o->batch);
     LMB_TRY(lmb_tensor_new(LMB_I32, &flat, &s->labels));
     return lmb_tensor_new(LMB_I64, &flat, &s->indices);
@@ -253,6 +307,7 @@ static void slot_fini(slot *s)
 {
     for (int32_t v = 0; v < LMB_MAX_VIEWS; v++)
         lmb_tensor_release(s->views[v]);
+    lmb__detect_batch_fini(&s->detect);
     lmb_tensor_release(s->labels);
     lmb_tensor_release(s->indices);
 }
@@ -281,26 +336,92 @@ static int64_t chunk_size(const lmb_loader_opts *o)
         (int64_t)o->transform[0].height * o->transform[0].width;
     if (o->threads == 0)
         return o->batch;
+    if (o->detect != NULL)
+        return 1;
     return pixels <= 64 * 64 ? SMALL_CHUNK : 1;
+}
+
+/* False for a picture that detect.filter_empty leaves out. */
+static lmb_status is_shown(const lmb_loader *l, int64_t i, bool *out)
+{
+    lmb_ground_truth truth;
+    *out = true;
+    if (l->opts.detect == NULL || !l->detect.filter_empty)
+        return LMB_OK;
+    LMB_TRY(lmb_dataset_truth(l->ds, i, &truth));
+    *out = false;
+    for (int64_t k = 0; k < truth.count && !*out; k++)
+        *out = truth.crowd[k] == 0;
+    return LMB_OK;
+}
+
+static lmb_status choose_samples(lmb_loader *l)
+{
+    const int64_t all = lmb_dataset_count(l->ds);
+    int64_t n = 0;
+    LMB_TRY(LMB_NEW(l->samples, all));
+    for (int64_t i = 0; i < all; i++) {
+        bool shown = false;
+        LMB_TRY(is_shown(l, i, &shown));
+        if (shown)
+            l->samples[n++] = i;
+    }
+    l->order.n = n;
+    if (n == 0 || (l->opts.drop_last && n < l->opts.batch))
+        return LMB_FAIL(LMB_EINVAL,
+            "loader: %s has %lld samples%s: not one batch",
+            lmb_dataset_name(l->ds), (long long)n,
+            n < all ? " with boxes" : "");
+    return LMB_OK;
+}
+
+static lmb_status init_detect(lmb_loader *l)
+{
+    const lmb_loader_opts *o = &l->opts;
+    l->normalizer[0] = lmb_normalizer_make(l->detect.mean, l->detect.std);
+    l->max_boxes = o->max_boxes > 0 ? o->max_boxes
+                                    : lmb_detect_most_boxes(&l->detect, l->ds);
+    LMB_TRY(lmb__detect_layout_init(
+        &l->detect, l->ds, l->samples, l->order.n, o->batch, &l->layout));
+    l->order.group = l->layout.group;
+    l->order.groups = l->layout.groups;
+    return LMB_OK;
+}
+
+static lmb_status init_order(lmb_loader *l)
+{
+    const lmb_loader_opts *o = &l->opts;
+    l->order.batch = o->batch;
+    l->order.seed = o->seed;
+    l->order.shuffle = o->shuffle;
+    l->order.drop_last = o->drop_last;
+    l->order.groups = 1;
+    LMB_TRY(choose_samples(l));
+    if (o->detect != NULL)
+        LMB_TRY(init_detect(l));
+    else
+        for (int32_t v = 0; v < o->views; v++)
+            l->normalizer[v] =
+                lmb_normalizer_make(o->transform[v].mean, o->transform[v].std);
+    LMB_TRY(lmb__epoch_order_init(&l->order));
+    if (l->order.steps == 0)
+        return LMB_FAIL(LMB_EINVAL,
+            "loader: no size of batches of %s has %lld pictures",
+            lmb_dataset_name(l->ds), (long long)o->batch);
+    return LMB_OK;
 }
 
 static lmb_status init(lmb_loader *l, const lmb_dataset *ds)
 {
     const lmb_loader_opts *o = &l->opts;
-    const int64_t n = lmb_dataset_count(ds);
     l->ds = ds;
-    l->steps = o->drop_last ? n / o->batch : (n - 1) / o->batch + 1;
     l->chunk = chunk_size(o);
-    l->order_epoch = -1;
     l->slot_count = o->threads == 0 ? 1 : o->ahead + 1;
-    for (int32_t v = 0; v < o->views; v++)
-        l->normalizer[v] =
-            lmb_normalizer_make(o->transform[v].mean, o->transform[v].std);
-    LMB_TRY(LMB_NEW(l->order, n));
+    LMB_TRY(init_order(l));
     LMB_TRY(LMB_NEW(l->workers, o->threads == 0 ? 1 : o->threads));
     LMB_TRY(LMB_NEW(l->slots, l->slot_count));
     for (int64_t i = 0; i < l->slot_count; i++)
-        LMB_TRY(slot_init(&l->slots[i], o));
+        LMB_TRY(slot_init(&l->slots[i], l));
     LMB_TRY(init_locks(l));
     return start_threads(l);
 }
@@ -310,12 +431,17 @@ lmb_status lmb_loader_new(
 {
     lmb_loader_opts o = *opts;
     o.batch = o.batch == 0 ? 64 : o.batch;
-    o.ahead = o.ahead == 0 ? 4 : o.ahead;
+    if (o.ahead == 0)
+        o.ahead = o.detect != NULL ? 2 : 4;
     o.views = o.views == 0 ? 1 : o.views;
     LMB_TRY(check_opts(ds, &o));
     lmb_loader *l = NULL;
     LMB_TRY(LMB_NEW(l, 1));
     l->opts = o;
+    if (o.detect != NULL) {
+        l->detect = *o.detect;
+        l->opts.detect = &l->detect;
+    }
     const lmb_status st = init(l, ds);
     if (st == LMB_OK)
         *out = l;
@@ -350,7 +476,9 @@ void lmb_loader_free(lmb_loader *l)
         lmb_scratch_fini(&l->workers[i].scratch);
     lmb_free(l->slots);
     lmb_free(l->workers);
-    lmb_free(l->order);
+    lmb__epoch_order_fini(&l->order);
+    lmb__detect_layout_fini(&l->layout);
+    lmb_free(l->samples);
     lmb_free(l);
 }
 
@@ -359,15 +487,31 @@ void lmb_loader_free(lmb_loader *l)
 
 int64_t lmb_loader_steps(const lmb_loader *l)
 {
-    return l->steps;
+    return l->order.steps;
+}
+
+int32_t lmb_loader_sizes(const lmb_loader *l, int32_t out[LMB_MAX_SIZES][2])
+{
+    memcpy(out, l->layout.size, sizeof l->layout.size);
+    return l->layout.sizes;
+}
+
+int64_t lmb_loader_max_boxes(const lmb_loader *l)
+{
+    return l->max_boxes;
+}
+
+int64_t lmb_loader_left_out(const lmb_loader *l)
+{
+    return lmb_dataset_count(l->ds) - l->order.n;
 }
 
 lmb_status lmb_loader_seek(lmb_loader *l, int64_t epoch, int64_t step)
 {
-    if (epoch < 0 || step < 0 || step >= l->steps)
+    if (epoch < 0 || step < 0 || step >= l->order.steps)
         return LMB_FAIL(LMB_EINVAL,
             "loader: epoch %lld step %lld: steps are 0 .. %lld",
-            (long long)epoch, (long long)step, (long long)l->steps - 1);
+            (long long)epoch, (long long)step, (long long)l->order.steps - 1);
     (void)pthread_mutex_lock(&l->mutex);
     l->paused = true;
     while (l->busy > 0)
@@ -387,6 +531,22 @@ static void set_count(lmb_tensor *tensor, int64_t count)
         tensor->shape.dim[0] = count;
 }
 
+static void hand_out_boxes(slot *s, lmb_batch *out)
+{
+    lmb_detect_batch *b = &s->detect;
+    lmb_tensor *const all[] = {
+        b->boxes, b->labels, b->valid, b->sizes, b->scales};
+    for (size_t i = 0; i < LMB_COUNT(all); i++)
+        set_count(all[i], s->count);
+    s->views[0]->shape.dim[2] = b->height;
+    s->views[0]->shape.dim[3] = b->width;
+    out->boxes = b->boxes;
+    out->box_labels = b->labels;
+    out->box_valid = b->valid;
+    out->sizes = b->sizes;
+    out->scales = b->scales;
+}
+
 static void hand_out(slot *s, lmb_batch *out)
 {
     *out = (lmb_batch){.count = s->count,
@@ -401,6 +561,8 @@ static void hand_out(slot *s, lmb_batch *out)
     }
     set_count(s->labels, s->count);
     set_count(s->indices, s->count);
+    if (s->detect.boxes != NULL)
+        hand_out_boxes(s, out);
 }
 
 /* Waits (or works) until batch number l->handed is done; NULL at the end. */

@@ -96,8 +96,7 @@ lmb_normalizer lmb_normalizer_make(const double mean[3], const double std[3])
     return n;
 }
 
-/* `count` pixels, `step` bytes apart, to three planes. */
-static void normalize_run(const lmb_normalizer *n, const uint8_t *rgb,
+void lmb__normalize_run(const lmb_normalizer *n, const uint8_t *rgb,
     ptrdiff_t step, int32_t count, size_t plane, float *out)
 {
     const float *red = n->value[0];
@@ -183,8 +182,8 @@ static void run_window(const lmb_transform *t, const lmb_normalizer *n,
         const uint8_t *row = src->rgb + (size_t)sy * (size_t)src->width * 3;
         const int32_t first = (w->flip ? x1 - 1 : x0) + w->dx;
         fill_black(n, left, plane, out);
-        normalize_run(n, row + 3 * (size_t)first, w->flip ? -3 : 3, x1 - x0,
-            plane, out + left);
+        lmb__normalize_run(n, row + 3 * (size_t)first, w->flip ? -3 : 3,
+            x1 - x0, plane, out + left);
         fill_black(n, t->width - right, plane, out + right);
     }
 }
@@ -209,7 +208,7 @@ static void copy_window(
     }
 }
 
-static void mirror(const lmb_canvas *c)
+void lmb__mirror(lmb_canvas *c)
 {
     for (int32_t y = 0; y < c->height; y++) {
         uint8_t *left = c->rgb + (size_t)y * (size_t)c->width * 3;
@@ -364,8 +363,8 @@ lmb_status lmb_transform_run(const lmb_transform *t,
     canvas.rgb = rgb;
     LMB_TRY(run_crop(t, image, rng, scratch, &canvas));
     if (draw_flip(t, rng))
-        mirror(&canvas);
+        lmb__mirror(&canvas);
     LMB_TRY(lmb__augment(t, rng, scratch, &canvas));
-    normalize_run(normalizer, canvas.rgb, 3, (int32_t)pixels, pixels, out);
+    lmb__normalize_run(normalizer, canvas.rgb, 3, (int32_t)pixels, pixels, out);
     return LMB_OK;
 }

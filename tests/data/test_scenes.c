@@ -51,7 +51,8 @@ static void pictures_never_change(void **state)
     const struct {
         const char *split;
         uint64_t seed, hash;
-    } want[] = {{"train", 0, 0xb94d886969212950u}, {"test", 0, 0x3010a14e12436b35u}, {"val", 0, 0xca048ad3d73ccb97u},
+    } want[] = {{"train", 0, 0xb94d886969212950u},
+        {"test", 0, 0x3010a14e12436b35u}, {"val", 0, 0xca048ad3d73ccb97u},
         {"train", 1, 0x128eb5203667667au}};
     for (size_t i = 0; i < LMB_COUNT(want); i++) {
         lmb_dataset *ds = open_small(want[i].split, want[i].seed);

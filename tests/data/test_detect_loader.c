@@ -78,6 +78,37 @@ static void threads_and_resume_do_not_change_a_bit(void **state)
     lmb_dataset_free(ds);
 }
 
+/* Sample i of a part of the set looks as in the whole. */
+static void a_part_sees_the_pictures_of_the_whole(void **state)
+{
+    (void)state;
+    lmb_dataset *ds = scenes();
+    lmb_dataset *part = NULL;
+    const int64_t pick[3] = {11, 29, 4};
+    uint64_t hash[PICTURES] = {0};
+    CHECK_OK(lmb_dataset_subset(ds, pick, 3, &part));
+    lmb_detect_transform t = busy_transform(ds);
+    t.mosaic = 0;
+    t.scales = 1;
+    for (int k = 0; k < 2; k++) {
+        const lmb_loader_opts o = {.batch = 1, .epochs = 1, .detect = &t};
+        lmb_loader *l = NULL;
+        lmb_batch b;
+        CHECK_OK(lmb_loader_new(k == 0 ? ds : part, &o, &l));
+        for (int64_t i = 0; i < lmb_loader_steps(l); i++) {
+            CHECK_OK(lmb_loader_next(l, &b));
+            const uint64_t h = hash_tensor(b.views[0], 0);
+            if (k == 0)
+                hash[i] = h;
+            else
+                assert_true(h == hash[pick[i]]);
+        }
+        lmb_loader_free(l);
+    }
+    lmb_dataset_free(part);
+    lmb_dataset_free(ds);
+}
+
 /* Over the epochs every short side comes, and batches have its size. */
 static void short_sides_are_drawn_by_batch(void **state)
 {
@@ -374,6 +405,7 @@ static void speed_on_real_pictures(void **state)
 }
 
 LMB_TEST_MAIN(cmocka_unit_test(threads_and_resume_do_not_change_a_bit),
+    cmocka_unit_test(a_part_sees_the_pictures_of_the_whole),
     cmocka_unit_test(short_sides_are_drawn_by_batch),
     cmocka_unit_test(batches_hold_the_boxes),
     cmocka_unit_test(wide_and_tall_pictures_have_sizes_of_their_own),

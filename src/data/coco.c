@@ -282,5 +282,6 @@ const lmb_dataset_row lmb_dataset_coco = {
     .name = "coco",
     .help = "boxes: DIR/annotations/instances_train*.json, pictures in train*/",
     .needs_dir = true,
+    .names_files = true,
     .open = open_split,
 };

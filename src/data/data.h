@@ -53,8 +53,7 @@ bool lmb_dataset_size(
 /* Height and width of the inputs that lmb_transform_default cuts from pictures
  * that differ in size: 224 until it is set, which views made later inherit.
  * EINVAL: outside 8 .. 4096, or the pictures have one size, and another. */
-lmb_status lmb_dataset_set_input(
-    lmb_dataset *ds, int64_t size) LMB_MUST_CHECK;
+lmb_status lmb_dataset_set_input(lmb_dataset *ds, int64_t size) LMB_MUST_CHECK;
 int32_t lmb_dataset_input(const lmb_dataset *ds);
 /* True if this split is kept for the final number: choosing a checkpoint or
  * an option on it has to be said. */

@@ -231,7 +231,7 @@ static lmb_status find_list(
     lmb_dataset *ds, const char *dir, lmb_split split, const char **out)
 {
     static const char *const names[][5] = {
-        [LMB_SPLIT_TRAIN] = {"train", NULL},
+        [LMB_SPLIT_TRAIN] = {"train", "trainval", NULL},
         [LMB_SPLIT_VAL] = {"val", "valid", "validation", NULL},
         [LMB_SPLIT_TEST] = {"test", "val", "valid", "validation", NULL},
     };

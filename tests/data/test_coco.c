@@ -86,6 +86,8 @@ static void two_that_fit_are_an_error(void **state)
     CHECK_OK(open_sub("coco", "g", "train", &opts, &ds));
     assert_int_equal(lmb_dataset_count(ds), 2);
     lmb_dataset_free(ds);
+    CHECK_ERR(open_sub("voc", "g", "train", &opts, &ds), LMB_EINVAL,
+        "the files of voc cannot be named");
     const lmb_dataset_opts half = {.json = opts.json};
     CHECK_ERR(open_sub("coco", "g", "train", &half, &ds), LMB_ENOTFOUND,
         "picture 'a.png' of");

@@ -18,6 +18,7 @@ typedef enum lmb_stream {
     LMB_STREAM_GENERATE = 5, /* generated data: a = split, b = sample index */
     LMB_STREAM_TEST = 6,
     LMB_STREAM_DROPOUT = 7,
+    LMB_STREAM_SAMPLE = 8, /* a = step, b = sampler << 32 | image */
 } lmb_stream;
 
 /* A cursor into one stream: plain value, made on the stack, copied freely. */

@@ -103,6 +103,7 @@ typedef struct lmb_ref {
     const lmb_type *in_type, *out_type;
     const double *const *in;
     double *const *out;
+    void *scratch; /* op->scratch bytes, or NULL: the kernel asks the heap */
 } lmb_ref;
 
 /* What a gradient rule gets and gives. dy[o] is LMB_NONE where no gradient
@@ -131,7 +132,12 @@ struct lmb_op {
      * unless no_gradient). */
     void (*grad)(lmb_graph *g, const lmb_grad *c);
     bool no_gradient; /* gradient is zero by definition (indices, compares) */
+    /* Computed by `reference` in fast plans too (assignment, sampling): there
+     * is no other kernel, and that is no fallback. */
+    bool host;
     lmb_status (*reference)(const lmb_ref *r);
+    /* Bytes that `reference` works in, 0 where NULL. */
+    size_t (*scratch)(const void *attr, int n_in, const lmb_type *in);
 };
 
 #endif

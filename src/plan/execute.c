@@ -264,7 +264,7 @@ static lmb_status run_call(const lmb_plan *plan, lmb_step *step)
     step->call.scratch = lmb_plan_slot_data(plan, step->scratch);
     if (step->kind == LMB_STEP_MATMUL)
         return run_matmul(step);
-    if (step->kind == LMB_STEP_FALLBACK)
+    if (step->kind != LMB_STEP_KERNEL)
         return lmb_call_reference(step->node->op, &step->call);
     step->kernel->run(&step->call);
     return LMB_OK;
@@ -275,6 +275,7 @@ lmb_status lmb_plan_step(lmb_plan *plan, lmb_step *step)
     switch (step->kind) {
     case LMB_STEP_KERNEL:
     case LMB_STEP_FALLBACK:
+    case LMB_STEP_HOST:
     case LMB_STEP_MATMUL:
         return run_call(plan, step);
     case LMB_STEP_REFERENCE:

@@ -517,6 +517,19 @@ static lmb_status lower_call(lmb_plan *plan, const lmb_node *node,
     return LMB_OK;
 }
 
+/* The reference works in the plan's memory, so that a run allocates nothing. */
+static lmb_status lower_to_reference(
+    lmb_plan *plan, const lmb_node *node, lmb_step_kind kind)
+{
+    const bool is_static = plan->is_static[node->out[0].id];
+    LMB_TRY(lower_call(plan, node, NULL, LMB_FORM_PLAIN));
+    const lmb_steps *list = is_static ? &plan->static_steps : &plan->steps;
+    lmb_step *step = list->items[list->count - 1];
+    step->kind = kind;
+    return add_scratch(plan, step, is_static,
+        lmb_call_reference_scratch(node->op, &step->call));
+}
+
 /* Notes an op that has no fast kernel for this call, or refuses it. */
 static lmb_status fall_back(
     lmb_plan *plan, const lmb_node *node, const char *reason)
@@ -530,7 +543,7 @@ static lmb_status fall_back(
         strstr(plan->fallbacks.text, node->op->name) == NULL)
         lmb_str_printf(&plan->fallbacks, "%s%s",
             plan->fallbacks.length > 0 ? ", " : "", node->op->name);
-    return lower_call(plan, node, NULL, LMB_FORM_PLAIN);
+    return lower_to_reference(plan, node, LMB_STEP_FALLBACK);
 }
 
 /* Kernels may refuse a call; then a plain layout is tried, then the
@@ -601,6 +614,8 @@ static lmb_status lower_store_grad(lmb_plan *plan, const lmb_node *node)
 static lmb_status lower_node(lmb_plan *plan, const lmb_node *node)
 {
     const lmb_op *op = node->op;
+    if (op->host)
+        return lower_to_reference(plan, node, LMB_STEP_HOST);
     if (op == &lmb_op_reshape || op == &lmb_op_stop_gradient)
         return lower_alias(plan, node);
     if (op == &lmb_op_store_grad)

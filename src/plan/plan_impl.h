@@ -40,6 +40,7 @@ typedef struct lmb_slot {
 typedef enum lmb_step_kind {
     LMB_STEP_KERNEL, /* one of our CPU kernels */
     LMB_STEP_FALLBACK, /* f64 reference on converted operands */
+    LMB_STEP_HOST, /* the same for ops that have nothing else */
     LMB_STEP_REFERENCE, /* f64 reference directly */
     LMB_STEP_CONV, /* any of the three convolutions */
     LMB_STEP_MATMUL,

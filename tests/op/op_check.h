@@ -78,7 +78,7 @@ static inline lmb_status op_run_node(
         out_type[k] = g->values[node->out[k].id].type;
     }
     const lmb_ref r = {
-        node->attr, node->n_in, node->n_out, in_type, out_type, in, out};
+        node->attr, node->n_in, node->n_out, in_type, out_type, in, out, NULL};
     return node->op->reference(&r);
 }
 

@@ -92,9 +92,9 @@ static void running_out_of_memory_in_a_kernel_is_reported(void **state)
     const lmb_type in[] = {s, v, s};
     const lmb_argsort_attr falling = {true};
     const lmb_ref sort = {
-        &falling, 1, 1, &v, &v, OP_X(x), (double *const[]){out}};
+        &falling, 1, 1, &v, &v, OP_X(x), (double *const[]){out}, NULL};
     const lmb_ref max = {
-        NULL, 3, 1, in, &v, OP_X(dy, x, y), (double *const[]){out}};
+        NULL, 3, 1, in, &v, OP_X(dy, x, y), (double *const[]){out}, NULL};
     lmb_alloc_fail_at(0);
     CHECK_ERR(lmb_op_argsort.reference(&sort), LMB_ENOMEM, "out of memory");
     lmb_alloc_fail_at(0);

@@ -6,11 +6,6 @@
 
 #include <string.h>
 
-typedef struct ref_operands {
-    double *in[LMB_MAX_IN], *out[LMB_MAX_OUT];
-    lmb_type in_type[LMB_MAX_IN], out_type[LMB_MAX_OUT];
-} ref_operands;
-
 static double element_get(const lmb_buf *b, int64_t i)
 {
     if (b->dtype == LMB_BF16)
@@ -52,47 +47,86 @@ static void dense_copy(const lmb_buf *b, double *dense, bool store)
         }
 }
 
-static lmb_status operand_new(
-    const lmb_buf *b, bool input, double **dense, lmb_type *type)
+static lmb_type type_of(const lmb_buf *b, bool input)
 {
-    type->dtype = b->dtype == LMB_I32 ? LMB_I32 : LMB_F32;
-    type->shape = b->shape;
-    if (input && b->data == NULL) {
-        type->shape.rank = -1;
-        return LMB_OK;
+    lmb_type type = {b->dtype == LMB_I32 ? LMB_I32 : LMB_F32, b->shape};
+    if (input && b->data == NULL)
+        type.shape.rank = -1;
+    return type;
+}
+
+enum { ALIGN = 64 };
+
+static size_t padded(size_t bytes)
+{
+    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+static size_t dense_bytes(const lmb_buf *b)
+{
+    return padded((size_t)lmb_shape_count(&b->shape) * sizeof(double));
+}
+
+static size_t own_bytes(const lmb_op *op, const lmb_call *c)
+{
+    lmb_type in[LMB_MAX_IN];
+    if (op->scratch == NULL)
+        return 0;
+    for (int i = 0; i < c->n_in; i++)
+        in[i] = type_of(&c->in[i], true);
+    return padded(op->scratch(c->attr, c->n_in, in));
+}
+
+size_t lmb_call_reference_scratch(const lmb_op *op, const lmb_call *c)
+{
+    size_t bytes = own_bytes(op, c);
+    for (int i = 0; i < c->n_in; i++)
+        if (c->in[i].data != NULL)
+            bytes += dense_bytes(&c->in[i]);
+    for (int i = 0; i < c->n_out; i++)
+        bytes += dense_bytes(&c->out[i]);
+    return bytes;
+}
+
+/* The op's own scratch lies first, then the operands one after another. */
+static lmb_status run_in(const lmb_op *op, const lmb_call *c, char *memory)
+{
+    lmb_type in_type[LMB_MAX_IN], out_type[LMB_MAX_OUT];
+    const double *in[LMB_MAX_IN];
+    double *out[LMB_MAX_OUT];
+    char *at = memory + own_bytes(op, c);
+    for (int i = 0; i < c->n_in; i++) {
+        in_type[i] = type_of(&c->in[i], true);
+        in[i] = NULL;
+        if (c->in[i].data == NULL)
+            continue;
+        in[i] = (double *)(void *)at;
+        dense_copy(&c->in[i], (double *)(void *)at, false);
+        at += dense_bytes(&c->in[i]);
     }
-    LMB_TRY(LMB_NEW(*dense, lmb_shape_count(&b->shape)));
-    if (input)
-        dense_copy(b, *dense, false);
+    for (int i = 0; i < c->n_out; i++) {
+        out_type[i] = type_of(&c->out[i], false);
+        out[i] = (double *)(void *)at;
+        at += dense_bytes(&c->out[i]);
+    }
+    const lmb_ref ref = {
+        c->attr, c->n_in, c->n_out, in_type, out_type, in, out, memory};
+    LMB_TRY(op->reference(&ref));
+    for (int i = 0; i < c->n_out; i++)
+        if (c->out[i].data != NULL)
+            dense_copy(&c->out[i], out[i], true);
     return LMB_OK;
 }
 
 lmb_status lmb_call_reference(const lmb_op *op, const lmb_call *c)
 {
-    ref_operands r;
-    memset(&r, 0, sizeof r);
-    lmb_status st = LMB_OK;
     if (op->reference == NULL)
         return LMB_FAIL(LMB_EUNSUPPORTED, "%s: no reference kernel", op->name);
-    for (int i = 0; i < c->n_in; i++)
-        LMB_GOTO(
-            operand_new(&c->in[i], true, &r.in[i], &r.in_type[i]), st, done);
-    for (int i = 0; i < c->n_out; i++)
-        LMB_GOTO(operand_new(&c->out[i], false, &r.out[i], &r.out_type[i]), st,
-            done);
-    const double *in[LMB_MAX_IN];
-    for (int i = 0; i < LMB_MAX_IN; i++)
-        in[i] = r.in[i];
-    const lmb_ref ref = {
-        c->attr, c->n_in, c->n_out, r.in_type, r.out_type, in, r.out};
-    LMB_GOTO(op->reference(&ref), st, done);
-    for (int i = 0; i < c->n_out; i++)
-        if (c->out[i].data != NULL)
-            dense_copy(&c->out[i], r.out[i], true);
-done:
-    for (int i = 0; i < LMB_MAX_IN; i++)
-        lmb_free(r.in[i]);
-    for (int i = 0; i < LMB_MAX_OUT; i++)
-        lmb_free(r.out[i]);
+    if (c->scratch != NULL)
+        return run_in(op, c, c->scratch);
+    char *memory = NULL;
+    LMB_TRY(LMB_NEW(memory, lmb_call_reference_scratch(op, c)));
+    const lmb_status st = run_in(op, c, memory);
+    lmb_free(memory);
     return st;
 }

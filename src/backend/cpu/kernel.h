@@ -69,9 +69,11 @@ typedef struct lmb_kernel {
 /* Worth a parallel region (elements touched)? */
 #define LMB_PARALLEL(work) ((work) >= 32768)
 
-/* Runs a call on the op's f64 reference, converting operands; for tests and
- * for ops without a kernel. Allocates. */
+/* Runs a call on the op's f64 reference, converting operands; for host ops,
+ * for ops without a kernel and for tests. Works in c->scratch, of so many
+ * bytes, or allocates where that is NULL. */
 lmb_status lmb_call_reference(
     const lmb_op *op, const lmb_call *c) LMB_MUST_CHECK;
+size_t lmb_call_reference_scratch(const lmb_op *op, const lmb_call *c);
 
 #endif

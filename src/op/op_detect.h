@@ -25,6 +25,11 @@ typedef struct lmb_assigned {
     lmb_value positives; /* []: number of positives, all images together */
 } lmb_assigned;
 
+/* 1.0 where low <= label < high, else 0.0: masks of positives (0, C), of rows
+ * that count (0, C + 1). label I32 [..] -> [..]. No gradient. */
+lmb_value lmb_label_mask(
+    lmb_graph *g, lmb_value label, int32_t low, int32_t high);
+
 /* --- assignment (assign_*.c) ---------------------------------------------- */
 
 /* Largest IoU: >= positive is positive, < negative is background, between is

@@ -140,13 +140,24 @@ lmb__view lmb__axis_view(const lmb_shape *shape, int axis)
     return v;
 }
 
+void lmb__apply_all(lmb_graph *g, const lmb_op *op, const void *attr, int n_in,
+    const lmb_value *in, lmb_value *out)
+{
+    bool all = true;
+    for (int i = 0; i < n_in; i++)
+        all = all && lmb_is(in[i]);
+    for (int o = 0; o < op->n_out; o++)
+        out[o] = LMB_NONE;
+    if (all)
+        lmb_graph_apply(g, op, attr, n_in, in, out);
+}
+
 lmb_value lmb__apply(lmb_graph *g, const lmb_op *op, const void *attr, int n_in,
     const lmb_value *in)
 {
-    for (int i = 0; i < n_in; i++)
-        if (!lmb_is(in[i]))
-            return LMB_NONE;
-    return lmb_graph_apply1(g, op, attr, n_in, in);
+    lmb_value out[LMB_MAX_OUT];
+    lmb__apply_all(g, op, attr, n_in, in, out);
+    return out[0];
 }
 
 lmb_status lmb__check_bounds(const lmb_segment_attr *attr)

@@ -61,6 +61,9 @@ lmb_value lmb__apply_segments(
  * has failed before, or no gradient arrives). */
 lmb_value lmb__apply(lmb_graph *g, const lmb_op *op, const void *attr, int n_in,
     const lmb_value *in);
+/* The same for ops with several outputs. */
+void lmb__apply_all(lmb_graph *g, const lmb_op *op, const void *attr, int n_in,
+    const lmb_value *in, lmb_value *out);
 
 lmb_value lmb__unary(lmb_graph *g, lmb_unary_kind kind, lmb_value x);
 

@@ -223,6 +223,34 @@ typedef struct lmb_roi_align_bwd_attr {
     lmb_shape shape; /* [N, C, H, W] */
 } lmb_roi_align_bwd_attr;
 
+/* --- detection: see op_detect.h for meaning and shapes -------------------- */
+
+/* assign_max_iou(anchors, boxes, labels, valid) -> label, box, positives;
+ * lmb_max_iou_attr. */
+
+/* box_encode(anchors, boxes) -> deltas; box_decode(anchors, deltas) -> boxes;
+ * box_decode_bwd(dboxes, anchors, deltas) -> ddeltas. */
+typedef struct lmb_box_code_attr {
+    double std[4], most; /* most: decode only */
+} lmb_box_code_attr;
+
+/* focal_loss(logits, label) -> [];
+ * focal_loss_bwd(dy, logits, label) -> dlogits. */
+typedef struct lmb_focal_attr {
+    double gamma, alpha;
+} lmb_focal_attr;
+
+/* smooth_l1(d) -> y; smooth_l1_bwd(dy, d) -> dx = dy clamp(d / beta, -1, 1),
+ * dy sign(d) where beta is 0. */
+typedef struct lmb_smooth_l1_attr {
+    double beta;
+} lmb_smooth_l1_attr;
+
+/* label_mask(label) -> 1 where low <= label < high, else 0, real. */
+typedef struct lmb_label_mask_attr {
+    int32_t low, high;
+} lmb_label_mask_attr;
+
 /* store_grad(grad) -> [] (a dummy 0); side effect on the parameter's slot. */
 typedef struct lmb_store_grad_attr {
     lmb_param *param;

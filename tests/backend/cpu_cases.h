@@ -21,6 +21,10 @@
     { \
         .fill = ROIS, .limit = images, .shape = S(n, 5) \
     }
+#define LABELS(classes, ...) \
+    { \
+        .fill = LABEL, .limit = classes, .shape = __VA_ARGS__ \
+    }
 #define CASE(name, attribute, ...) \
     { \
         .op = &lmb_op_##name, .attr = attribute, .in = { __VA_ARGS__ } \
@@ -38,6 +42,9 @@ static const int32_t bounds[] = {0, 1, 4, 24, 57, 100};
 static const lmb_roi_align_attr roi_fixed = {2, 3, 2, {8, 16}, 60, 0, true};
 static const lmb_roi_align_attr roi_pixels = {2, 4, 0, {4, 8}, 40, 0, false};
 static const lmb_roi_align_attr roi_one = {1, 7, 0, {4}, 56, 0, true};
+
+#define CODE A(lmb_box_code_attr, {0.1, 0.1, 0.2, 0.2}, 4)
+#define FOCAL(gamma, alpha) A(lmb_focal_attr, gamma, alpha)
 
 #define SMALL S(3, 16, 5, 7)
 #define ODD S(2, 11, 6, 3)
@@ -305,4 +312,28 @@ static const kernel_case cases[] = {
     CASE(scatter_add, A(lmb_scatter_attr, 0, 10), IN(NORMAL, S(50, 7)),
         INDICES(10, S(50, 7))),
     CASE(one_hot, A(lmb_one_hot_attr, 100), INDICES(100, S(64))),
+
+    CASE(box_encode, CODE, IN(NORMAL, S(40, 4)), IN(NORMAL, S(3, 40, 4))),
+    CASE(box_encode, CODE, IN(NORMAL, S(3000, 4)), IN(NORMAL, S(3000, 4))),
+    CASE(box_decode, CODE, IN(NORMAL, S(40, 4)), IN(LOGITS, S(3, 40, 4))),
+    CASE(box_decode, CODE, IN(SHIFTED, S(3000, 4)), IN(NORMAL, S(3000, 4))),
+    CASE(box_decode_bwd, CODE, IN(NORMAL, S(3, 40, 4)), IN(NORMAL, S(40, 4)),
+        IN(LOGITS, S(3, 40, 4))),
+    CASE(focal_loss, FOCAL(2, 0.25), IN(NORMAL, S(2, 700, 80)),
+        LABELS(80, S(2, 700))),
+    CASE(focal_loss, FOCAL(1.5, 0.4), IN(LOGITS, S(333, 7)), LABELS(7, S(333))),
+    CASE(focal_loss, FOCAL(0, 0.5), IN(LOGITS, S(333, 1)), LABELS(1, S(333))),
+    CASE(focal_loss_bwd, FOCAL(2, 0.25), IN(NORMAL, {0}),
+        IN(NORMAL, S(2, 700, 80)), LABELS(80, S(2, 700))),
+    CASE(focal_loss_bwd, FOCAL(1.5, 0.4), IN(NORMAL, {0}),
+        IN(LOGITS, S(333, 7)), LABELS(7, S(333))),
+    CASE(focal_loss_bwd, FOCAL(0, 0.5), IN(NORMAL, {0}), IN(LOGITS, S(333, 1)),
+        LABELS(1, S(333))),
+    CASE(smooth_l1, A(lmb_smooth_l1_attr, 0.4), IN(SPECIAL, S(257))),
+    CASE(smooth_l1, A(lmb_smooth_l1_attr, 0), IN(SPECIAL, S(257))),
+    CASE(smooth_l1_bwd, A(lmb_smooth_l1_attr, 0.4), IN(NORMAL, S(257)),
+        IN(SPECIAL, S(257))),
+    CASE(smooth_l1_bwd, A(lmb_smooth_l1_attr, 0), IN(NORMAL, ODD),
+        IN(TIES, ODD)),
+    CASE(label_mask, A(lmb_label_mask_attr, 0, 3), LABELS(3, S(257))),
 };

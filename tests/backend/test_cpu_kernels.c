@@ -25,6 +25,7 @@ typedef enum fill {
     SPECIAL, /* now and then NaN, infinities, 0, huge, tiny */
     INDEX, /* 0 .. limit - 1 */
     ROIS, /* rows of an image below limit and a box of some 100 pixels */
+    LABEL, /* -1 .. limit */
     FORWARD, /* output 0 of `forward` on the input before */
     FORWARD_POOL, /* the same, attribute = lmb_pool_bwd_attr.pool */
 } fill;
@@ -118,6 +119,8 @@ static double value(fill f, lmb_rng *rng, int32_t limit)
         return u < 300 ? special[u % LMB_COUNT(special)] : x;
     case INDEX:
         return (double)(u % (uint32_t)limit);
+    case LABEL:
+        return (double)(u % (uint32_t)(limit + 2)) - 1;
     default:
         return x;
     }
@@ -182,7 +185,8 @@ static void inputs_make(run *r, const lmb_kernel *k, int layout, bool half)
         const input *in = &r->c->in[i];
         lmb_buf *b = &r->in[i];
         const lmb_type type = {
-            in->fill == INDEX ? LMB_I32 : LMB_F32, in->shape};
+            in->fill == INDEX || in->fill == LABEL ? LMB_I32 : LMB_F32,
+            in->shape};
         if (in->fill == ABSENT) {
             memset(b, 0, sizeof *b);
             b->shape.rank = -1;

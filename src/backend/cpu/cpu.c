@@ -21,7 +21,9 @@
     X(k_resize, level) \
     X(k_layer_norm, level) \
     X(k_roi_align, level) \
-    X(k_index, level)
+    X(k_index, level) \
+    X(k_detect, level) \
+    X(k_focal, level)
 #if defined(LMB_CPU_X86)
 #define LEVELS(X) X(base) X(v3) X(v4) X(v4bf16)
 #else

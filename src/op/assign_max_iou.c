@@ -1,0 +1,106 @@
+/* assign_max_iou.c: anchors to the boxes they overlap most.
+ *
+ *   anchors [A, 4], boxes [N, M, 4], labels [N, M], valid [N, M]
+ *   -> label I32 [N, A], box [N, A, 4], positives []
+ * The rule is that of lmb_assign_by_iou (detect/assign.h), image by image. A
+ * host op without gradient. */
+#include "detect/assign.h"
+#include "op/host.h"
+#include "op/op_util.h"
+
+enum { IN_ANCHORS, IN_TRUTH }; /* boxes, labels, valid */
+
+static lmb_status shape_rule(
+    const void *attr, int n_in, const lmb_type *in, lmb_type *out)
+{
+    (void)attr;
+    (void)n_in;
+    LMB_TRY(lmb__want_real(in, IN_ANCHORS));
+    LMB_TRY(lmb__want_rank("anchors", in, IN_ANCHORS, 2, 4));
+    LMB_TRY(lmb__want_truth(in, IN_TRUTH));
+    lmb__assigned_types(
+        in[IN_TRUTH].shape.dim[0], in[IN_ANCHORS].shape.dim[0], out);
+    return LMB_OK;
+}
+
+static size_t scratch(const void *attr, int n_in, const lmb_type *in)
+{
+    (void)attr;
+    (void)n_in;
+    const int64_t anchors = in[IN_ANCHORS].shape.dim[0];
+    return lmb__work_size(anchors, sizeof(lmb_box)) +
+        lmb__work_size(anchors, sizeof(int32_t)) +
+        lmb__truth_size(&in[IN_TRUTH]);
+}
+
+static lmb_status assign(const lmb_ref *r, lmb__work *w)
+{
+    const lmb_max_iou_attr *a = r->attr;
+    const int64_t n = r->in_type[IN_ANCHORS].shape.dim[0];
+    const lmb_iou_rule rule = {
+        a->positive, a->negative, a->least, a->low_quality};
+    lmb_box *anchor;
+    int32_t *match;
+    lmb__truth t;
+    LMB__TAKE(w, anchor, n);
+    LMB__TAKE(w, match, n);
+    lmb__truth_take(w, &r->in_type[IN_TRUTH], &t);
+    LMB_TRY(lmb__boxes_read(
+        r->in[IN_ANCHORS], n, "assign_max_iou: anchors", anchor));
+    int64_t positives = 0;
+    for (int64_t i = 0; i < r->out_type[0].shape.dim[0]; i++) {
+        LMB_TRY(
+            lmb__truth_read(r, IN_TRUTH, i, a->classes, "assign_max_iou", &t));
+        lmb_assign_by_iou(
+            anchor, n, (lmb_truth_boxes){t.box, t.n}, &rule, t.best, match);
+        positives += lmb__assigned_write(
+            match, n, &t, a->classes, r->out[0] + i * n, r->out[1] + i * n * 4);
+    }
+    r->out[2][0] = (double)positives;
+    return LMB_OK;
+}
+
+static lmb_status reference(const lmb_ref *r)
+{
+    lmb__work w;
+    LMB_TRY(lmb__work_init(&w, &lmb_op_assign_max_iou, r));
+    const lmb_status st = assign(r, &w);
+    lmb__work_fini(&w);
+    return st;
+}
+
+const lmb_op lmb_op_assign_max_iou = {
+    .name = "assign_max_iou",
+    .min_in = 4,
+    .max_in = 4,
+    .n_out = 3,
+    .attr_size = sizeof(lmb_max_iou_attr),
+    .shape = shape_rule,
+    .no_gradient = true,
+    .host = true,
+    .reference = reference,
+    .scratch = scratch,
+};
+
+static lmb_status check(const lmb_max_iou_attr *a)
+{
+    if (a->classes < 1)
+        return LMB_FAIL(
+            LMB_EINVAL, "assign_max_iou: classes = %d, at least 1", a->classes);
+    if (!(a->positive > 0 && a->negative > 0 && a->negative <= a->positive))
+        return LMB_FAIL(LMB_EINVAL,
+            "assign_max_iou: positive = %g and negative = %g: 0 < negative <= "
+            "positive",
+            a->positive, a->negative);
+    return LMB_OK;
+}
+
+lmb_assigned lmb_assign_max_iou(lmb_graph *g, lmb_value anchors,
+    const lmb_truth *truth, const lmb_max_iou_attr *attr)
+{
+    const lmb_value in[] = {anchors, truth->boxes, truth->labels, truth->valid};
+    lmb_value out[3];
+    lmb_graph_fail(g, check(attr));
+    lmb__apply_all(g, &lmb_op_assign_max_iou, attr, 4, in, out);
+    return (lmb_assigned){out[0], out[1], out[2]};
+}

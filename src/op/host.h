@@ -1,0 +1,62 @@
+/* host.h: what host ops share: memory for their work, and the ground truth.
+ *
+ * A host op's kernel works in r->scratch, whose size its `scratch` gives, or,
+ * where there is none, in a heap block of that size. Private to src/op. */
+#ifndef LMB_OP_HOST_H
+#define LMB_OP_HOST_H
+
+#include "detect/assign.h"
+#include "op/ops.h"
+
+/* --- memory --------------------------------------------------------------- */
+
+typedef struct lmb__work {
+    char *at, *end;
+    void *own;
+} lmb__work;
+
+/* What lmb__work_take uses up, and what is the sum of it. */
+size_t lmb__work_size(int64_t count, size_t size);
+lmb_status lmb__work_init(
+    lmb__work *w, const lmb_op *op, const lmb_ref *r) LMB_MUST_CHECK;
+void *lmb__work_take(lmb__work *w, int64_t count, size_t size);
+void lmb__work_fini(lmb__work *w);
+#define LMB__TAKE(w, p, count) ((p) = lmb__work_take((w), (count), sizeof *(p)))
+
+/* --- shapes --------------------------------------------------------------- */
+
+/* Input i has this rank, and this size on its last axis unless that is 0. */
+lmb_status lmb__want_rank(const char *name, const lmb_type *in, int i, int rank,
+    int64_t last) LMB_MUST_CHECK;
+/* Inputs at, at + 1, at + 2 are boxes [N, M, 4], labels [N, M], valid [N, M].
+ */
+lmb_status lmb__want_truth(const lmb_type *in, int at) LMB_MUST_CHECK;
+/* What an assignment gives: label [N, A], box [N, A, 4], positives []. */
+void lmb__assigned_types(int64_t images, int64_t anchors, lmb_type *out);
+
+/* --- ground truth --------------------------------------------------------- */
+
+/* The valid boxes of one image, as f32, and their labels. */
+typedef struct lmb__truth {
+    lmb_box *box;
+    int32_t *label;
+    float *best; /* free for the assigner */
+    int64_t n, most;
+} lmb__truth;
+size_t lmb__truth_size(const lmb_type *boxes);
+void lmb__truth_take(lmb__work *w, const lmb_type *boxes, lmb__truth *t);
+/* Reads image n of inputs at .. at + 2. Errors: EINVAL for a box that is not
+ * finite or a label that is not below `classes`. */
+lmb_status lmb__truth_read(const lmb_ref *r, int at, int64_t image,
+    int32_t classes, const char *op, lmb__truth *t) LMB_MUST_CHECK;
+
+/* Boxes [.., 4] as f32. Errors: EINVAL for one that is not finite. */
+lmb_status lmb__boxes_read(
+    const double *from, int64_t n, const char *op, lmb_box *to) LMB_MUST_CHECK;
+
+/* Writes matches of one image: labels (`classes` for background, -1 for
+ * ignored), matched boxes or zeros; returns the number of positives. */
+int64_t lmb__assigned_write(const int32_t *match, int64_t n,
+    const lmb__truth *t, int32_t classes, double *label, double *box);
+
+#endif

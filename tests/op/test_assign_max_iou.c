@@ -1,0 +1,146 @@
+#include "host_check.h"
+
+/* Anchors of 10 by 10 in a row, one far away. */
+static const double anchors[] = {0, 0, 10, 10, 5, 0, 15, 10, 10, 0, 20, 10, 15,
+    0, 25, 10, 100, 100, 110, 110};
+
+static int build(
+    lmb_graph *g, const lmb_value *in, const void *user, lmb_value *out)
+{
+    const lmb_truth truth = {in[1], in[2], in[3], LMB_NONE};
+    const lmb_assigned a = lmb_assign_max_iou(g, in[0], &truth, user);
+    out[0] = a.label;
+    out[1] = a.box;
+    out[2] = a.positives;
+    return 3;
+}
+
+#define CASE(attr, images, boxes, box_data, label_data, valid_data) \
+    { \
+        .build = build, .user = (attr), .n = 4, .in = { \
+            {LMB_F32, LMB_SHAPE(5, 4), anchors}, \
+            {LMB_F32, LMB_SHAPE(images, boxes, 4), (box_data)}, \
+            {LMB_I32, LMB_SHAPE(images, boxes), (label_data)}, \
+            {LMB_F32, LMB_SHAPE(images, boxes), (valid_data)}, \
+        } \
+    }
+
+static void thresholds_make_three_kinds(void **state)
+{
+    (void)state;
+    const lmb_max_iou_attr attr = {3, 0.5, 0.4, 0, false};
+    /* IoUs with anchors 0 .. 4: 0.8, 0.44, 0, 0, 0; second image: none. */
+    host_case c = CASE(
+        &attr, 2, 1, OP_D(0, 0, 10, 8, 0, 0, 10, 8), OP_D(2, 1), OP_D(1, 0));
+    host_run(&c);
+    CHECK_ARRAYS(c.result[0], OP_D(2, 3, 3, 3, 3, 3, 3, 3, 3, 3), 10, 0);
+    CHECK_ARRAYS(c.result[1], OP_D(0, 0, 10, 8, 0, 0, 0, 0), 8, 0);
+    CHECK_NEAR(c.result[2][0], 1, 0);
+    host_close(&c);
+    const lmb_max_iou_attr wide = {3, 0.5, 0.2, 0, false};
+    host_case d = CASE(&wide, 1, 1, OP_D(0, 0, 10, 8), OP_D(2), OP_D(1));
+    host_run(&d);
+    CHECK_ARRAYS(d.result[0], OP_D(2, -1, 3, 3, 3), 5, 0);
+    host_close(&d);
+}
+
+static void every_box_takes_its_best_anchors_and_all_that_tie(void **state)
+{
+    (void)state;
+    const lmb_max_iou_attr attr = {3, 0.7, 0.3, 0.1, true};
+    /* The first box ties between anchors 0 and 1, the second is far off and
+     * below `least`. */
+    host_case c = CASE(&attr, 1, 2, OP_D(5, 0, 10, 10, 109, 109, 119, 119),
+        OP_D(1, 2), OP_D(1, 1));
+    host_run(&c);
+    CHECK_ARRAYS(c.result[0], OP_D(1, 1, 3, 3, 3), 5, 0);
+    CHECK_NEAR(c.result[2][0], 2, 0);
+    host_close(&c);
+}
+
+static void later_boxes_take_from_earlier_ones(void **state)
+{
+    (void)state;
+    const lmb_max_iou_attr attr = {3, 0.5, 0.4, 0, true};
+    /* Identical boxes: the first by IoU, the last by quality. */
+    host_case c =
+        CASE(&attr, 1, 3, OP_D(0, 0, 10, 10, 0, 0, 10, 10, 0, 0, 10, 10),
+            OP_D(0, 1, 2), OP_D(1, 1, 1));
+    host_run(&c);
+    CHECK_ARRAYS(c.result[0], OP_D(2, 3, 3, 3, 3), 5, 0);
+    host_close(&c);
+}
+
+static void degenerate_boxes_take_nothing(void **state)
+{
+    (void)state;
+    const lmb_max_iou_attr attr = {3, 0.5, 0.4, 0, true};
+    host_case c = CASE(
+        &attr, 1, 2, OP_D(3, 3, 3, 3, 200, 0, 300, 10), OP_D(0, 1), OP_D(1, 1));
+    host_run(&c);
+    CHECK_ARRAYS(c.result[0], OP_D(3, 3, 3, 3, 3), 5, 0);
+    CHECK_NEAR(c.result[2][0], 0, 0);
+    host_close(&c);
+}
+
+static void a_data_set_without_boxes_is_background(void **state)
+{
+    (void)state;
+    const lmb_max_iou_attr attr = {1, 0.5, 0.4, 0, true};
+    host_case c = CASE(&attr, 1, 0, NULL, NULL, NULL);
+    host_run(&c);
+    CHECK_ARRAYS(c.result[0], OP_D(1, 1, 1, 1, 1), 5, 0);
+    host_close(&c);
+}
+
+static void bad_truth_is_an_error_that_says_where(void **state)
+{
+    (void)state;
+    const lmb_max_iou_attr attr = {3, 0.5, 0.4, 0, true};
+    host_case nan = CASE(
+        &attr, 1, 2, OP_D(0, 0, 1, 1, 0, NAN, 1, 1), OP_D(0, 1), OP_D(1, 1));
+    host_fails(&nan, LMB_EINVAL, "assign_max_iou: box 1 of image 0 is [0 nan");
+    host_case label = CASE(&attr, 1, 1, OP_D(0, 0, 1, 1), OP_D(3), OP_D(1));
+    host_fails(&label, LMB_EINVAL, "label 3 of box 0 of image 0 outside 0..2");
+    /* What is not valid is not looked at. */
+    host_case padding =
+        CASE(&attr, 1, 1, OP_D(0, 0, NAN, 1), OP_D(-7), OP_D(0));
+    host_run(&padding);
+    host_close(&padding);
+}
+
+static void bad_shapes_and_options_are_refused(void **state)
+{
+    (void)state;
+    const lmb_max_iou_attr attr = {3, 0.5, 0.4, 0, true};
+    const lmb_max_iou_attr turned = {3, 0.4, 0.5, 0, true};
+    const lmb_max_iou_attr none = {0, 0.5, 0.4, 0, true};
+    host_case c = CASE(&turned, 1, 1, NULL, NULL, NULL);
+    host_refused(&c, LMB_EINVAL, "positive = 0.4 and negative = 0.5");
+    host_case d = CASE(&none, 1, 1, NULL, NULL, NULL);
+    host_refused(&d, LMB_EINVAL, "classes = 0");
+    host_case e = CASE(&attr, 1, 1, NULL, NULL, NULL);
+    e.in[2].shape = LMB_SHAPE(1, 2);
+    host_refused(&e, LMB_ESHAPE,
+        "assign_max_iou: labels [1, 2] do not belong to boxes [1, 1, 4]");
+    host_case f = CASE(&attr, 1, 1, NULL, NULL, NULL);
+    f.in[0].shape = LMB_SHAPE(4, 5);
+    host_refused(&f, LMB_ESHAPE, "anchors [4, 5]: rank 2, last axis 4");
+}
+
+static void running_out_of_memory_is_reported(void **state)
+{
+    (void)state;
+    const lmb_max_iou_attr attr = {3, 0.5, 0.4, 0, true};
+    host_case c = CASE(&attr, 1, 1, OP_D(0, 0, 1, 1), OP_D(0), OP_D(1));
+    host_out_of_memory(&c);
+}
+
+LMB_TEST_MAIN(cmocka_unit_test(thresholds_make_three_kinds),
+    cmocka_unit_test(every_box_takes_its_best_anchors_and_all_that_tie),
+    cmocka_unit_test(later_boxes_take_from_earlier_ones),
+    cmocka_unit_test(degenerate_boxes_take_nothing),
+    cmocka_unit_test(a_data_set_without_boxes_is_background),
+    cmocka_unit_test(bad_truth_is_an_error_that_says_where),
+    cmocka_unit_test(bad_shapes_and_options_are_refused),
+    cmocka_unit_test(running_out_of_memory_is_reported))

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUFFER = 1 << 18 };
+enum { SMALL = 1 << 12, LARGE = 1 << 18 }; /* bytes of the buffer */
 
 /* --- errors ----------------------------------------------------------------
  */
@@ -78,10 +78,10 @@ lmb_status lmb__json_fill(lmb_json *j)
     j->base += j->at - j->buffer;
     j->at = j->buffer;
     j->end = j->buffer + left;
-    while (!j->eof && j->end < j->buffer + BUFFER) {
+    while (!j->eof && j->end < j->buffer + j->room) {
         size_t got = 0;
         LMB_TRY(
-            read_some(j, j->end, (size_t)(j->buffer + BUFFER - j->end), &got));
+            read_some(j, j->end, (size_t)(j->buffer + j->room - j->end), &got));
         j->end += got;
         j->eof = got == 0;
     }
@@ -114,7 +114,8 @@ static lmb_status start(lmb_json *j, const char *name)
     j->name = lmb_strdup(name);
     if (j->name == NULL)
         return LMB_FAIL(LMB_ENOMEM, "out of memory: a file's name");
-    LMB_TRY(LMB_NEW(j->buffer, BUFFER + 1));
+    j->room = j->size > 0 && j->size < SMALL ? SMALL : LARGE;
+    LMB_TRY(LMB_NEW(j->buffer, j->room + 1));
     j->at = j->end = j->buffer;
     j->line = 1;
     LMB_TRY(lmb__json_fill(j));

@@ -22,6 +22,7 @@ struct lmb_json {
     size_t source_left;
     int64_t size; /* of all; 0: not known */
     char *buffer, *at, *end;
+    size_t room; /* of the buffer */
     bool eof;
     int64_t base; /* where in the whole the buffer begins */
     int64_t line, line_start; /* of `at`; where in the whole its line begins */

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* --- errors ------------------------------------------------------------- */
+/* --- errors */
 
 /* Sets this thread's message and returns `st`. The only place where a status
  * other than LMB_OK is born: `return LMB_FAIL(LMB_EINVAL, "...", ...)`. */
@@ -52,7 +52,7 @@ _Noreturn void lmb__assert_failed(const char *cond, const char *file, int line);
 
 #define LMB_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* --- memory ------------------------------------------------------------- */
+/* --- memory */
 
 /* All heap memory of the library comes from here (mem.c). Blocks are zeroed
  * and 64-byte aligned; NULL when out of memory or count * size overflows.
@@ -86,7 +86,7 @@ bool lmb_alloc_failed(void);
 lmb_status lmb__grow(
     void **items, size_t count, size_t *capacity, size_t size) LMB_MUST_CHECK;
 
-/* --- arena: many small blocks that die together -------------------------- */
+/* --- arena: many small blocks that die together */
 
 typedef struct lmb_arena lmb_arena;
 lmb_status lmb_arena_new(lmb_arena **out) LMB_MUST_CHECK;
@@ -97,7 +97,7 @@ void *lmb_arena_copy(lmb_arena *arena, const void *bytes, size_t size);
 char *lmb_arena_strdup(lmb_arena *arena, const char *text);
 char *lmb_arena_printf(lmb_arena *arena, const char *fmt, ...) LMB_PRINTF(2, 3);
 
-/* --- checked arithmetic --------------------------------------------------- */
+/* --- checked arithmetic */
 
 /* false on overflow (or a negative operand). */
 static inline bool lmb_mul_i64(int64_t a, int64_t b, int64_t *out)

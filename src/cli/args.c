@@ -73,8 +73,7 @@ static const cli_flag *find_flag(const cli *c, const char *name)
     return f != NULL ? f : cli_config_flag_find(c, c->command->config, name);
 }
 
-/* --- an unknown flag -------------------------------------------------------
- */
+/* --- an unknown flag */
 
 typedef struct names {
     const char *name[256];
@@ -106,8 +105,7 @@ static lmb_status unknown_flag(const cli *c, const char *name)
         c->command->name, name, c->command->name);
 }
 
-/* --- parsing ---------------------------------------------------------------
- */
+/* --- parsing */
 
 static lmb_status give(
     cli *c, const cli_flag *flag, const char *spelled, const char *value)
@@ -181,8 +179,7 @@ lmb_status cli_parse(cli *c, int from)
     return LMB_OK;
 }
 
-/* --- what was given --------------------------------------------------------
- */
+/* --- what was given */
 
 const char *cli_value(const cli *c, const char *name)
 {

@@ -57,12 +57,12 @@ struct cli {
     char **argv;
 };
 
-/* --- commands.c ----------------------------------------------------------- */
+/* --- commands.c */
 
 const cli_command *const *cli_commands(int *count);
 const cli_command *cli_command_find(const char *name); /* NULL if unknown */
 
-/* --- args.c --------------------------------------------------------------- */
+/* --- args.c */
 
 /* Reads argv[from..]. Errors: EUSAGE names the flag and the nearest one. */
 lmb_status cli_parse(cli *c, int from) LMB_MUST_CHECK;
@@ -82,7 +82,7 @@ lmb_status cli_need(
 lmb_status cli_need_words(
     const cli *c, size_t count, const char *what) LMB_MUST_CHECK;
 
-/* --- config_flags.c ------------------------------------------------------- */
+/* --- config_flags.c */
 
 /* Calls `visit` for each configuration flag that `names` selects. */
 typedef void cli_flag_visit(void *user, const cli_flag *flag);
@@ -103,7 +103,7 @@ lmb_status cli_run_config(
 typedef lmb_status cli_body(const cli *c, const lmb_run_config *run);
 lmb_status cli_with_config(const cli *c, cli_body *body) LMB_MUST_CHECK;
 
-/* --- help.c --------------------------------------------------------------- */
+/* --- help.c */
 
 void cli_help_overview(FILE *out);
 lmb_status cli_help_command(
@@ -113,7 +113,7 @@ lmb_status cli_help_json(const cli *c) LMB_MUST_CHECK;
 /* The command line as one text, for manifests. */
 void cli_command_line(const cli *c, lmb_str *out);
 
-/* --- out.c ---------------------------------------------------------------- */
+/* --- out.c */
 
 /* Writes text to standard output. EIO if that fails. */
 lmb_status cli_put(const char *text) LMB_MUST_CHECK;
@@ -126,7 +126,7 @@ bool cli_terminal(void);
 /* Its columns; 80 if it does not say. */
 int cli_terminal_width(void);
 
-/* --- signals.c ------------------------------------------------------------ */
+/* --- signals.c */
 
 /* SIGINT and SIGTERM set a flag; a second one leaves at once. */
 lmb_status cli_catch_signals(void) LMB_MUST_CHECK;

@@ -115,8 +115,7 @@ static lmb_status train(demo *d, int i)
     return st;
 }
 
-/* --- the table --------------------------------------------------------------
- */
+/* --- the table */
 
 /* Standard error of a share of n, in percent. */
 static double binomial_error(double percent, int64_t n)

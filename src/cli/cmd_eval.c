@@ -45,8 +45,7 @@ static lmb_status check_classes(
         net->classes, spec, (int)lmb_dataset_classes(data));
 }
 
-/* --- printing --------------------------------------------------------------
- */
+/* --- printing */
 
 static double percent(int64_t part, int64_t whole)
 {
@@ -107,8 +106,7 @@ static lmb_status print(
     return cli_put_str(&out);
 }
 
-/* --- the command -----------------------------------------------------------
- */
+/* --- the command */
 
 static lmb_status evaluate(const cli *c, const lmb_run_config *run)
 {

@@ -7,8 +7,7 @@
 
 #include <math.h>
 
-/* --- weights ---------------------------------------------------------------
- */
+/* --- weights */
 
 static void weights_json(const char *path, const lmb_weights *w, lmb_str *out)
 {
@@ -79,8 +78,7 @@ static lmb_status inspect_weights(const cli *c, const char *path, lmb_str *out)
     return LMB_OK;
 }
 
-/* --- arrays ----------------------------------------------------------------
- */
+/* --- arrays */
 
 static lmb_status inspect_array(const cli *c, const char *path, lmb_str *out)
 {

@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-/* --- models ----------------------------------------------------------------
- */
+/* --- models */
 
 static lmb_status model_row(
     const lmb_model *m, bool json, bool first, lmb_str *out)
@@ -43,8 +42,7 @@ static lmb_status list_models(bool json, lmb_str *out)
     return LMB_OK;
 }
 
-/* --- methods ---------------------------------------------------------------
- */
+/* --- methods */
 
 static void option_json(const lmb_opt *row, bool first, lmb_str *out)
 {
@@ -100,8 +98,7 @@ static void list_methods(bool json, lmb_str *out)
         out, json ? "\n]\n" : "\n`limbeck help METHOD` lists options\n");
 }
 
-/* --- data sets, ops, taps --------------------------------------------------
- */
+/* --- data sets, ops, taps */
 
 /* One item of a list of names with a line of help. */
 static void named(lmb_str *out, bool json, bool first, const char *name,

@@ -63,8 +63,7 @@ static void job_fini(job *j)
     lmb_weights_free(j->params);
 }
 
-/* --- reading ---------------------------------------------------------------
- */
+/* --- reading */
 
 /* "f3=x.npy" into tap and file; a file alone is of the logits. */
 static lmb_status split_tap(
@@ -178,8 +177,7 @@ static lmb_status read_texts(const cli *c, const char *method, job *j)
     return LMB_OK;
 }
 
-/* --- connectors ------------------------------------------------------------
- */
+/* --- connectors */
 
 static lmb_status read_params(const cli *c, job *j)
 {
@@ -241,8 +239,7 @@ static lmb_status save_params(const cli *c, const job *j, const lmb_loss *loss)
     return st;
 }
 
-/* --- gradients -------------------------------------------------------------
- */
+/* --- gradients */
 
 static lmb_status ask_gradients(const cli *c, side *s)
 {
@@ -275,8 +272,7 @@ static lmb_status save_gradients(const side *s)
     return LMB_OK;
 }
 
-/* --- the command -----------------------------------------------------------
- */
+/* --- the command */
 
 static lmb_status read_job(const cli *c, const char *method, job *j)
 {

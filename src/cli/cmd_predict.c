@@ -78,8 +78,7 @@ done:
     return st;
 }
 
-/* --- printing --------------------------------------------------------------
- */
+/* --- printing */
 
 static void add_class(
     lmb_str *out, const predictor *p, int i, double probability, bool json)
@@ -132,8 +131,7 @@ static lmb_status print(const cli *c, const predictor *p, const char *path,
     return cli_put_str(&out);
 }
 
-/* --- the command -----------------------------------------------------------
- */
+/* --- the command */
 
 static lmb_status open_predictor(
     const cli *c, const lmb_run_config *config, predictor *p)

@@ -5,8 +5,7 @@
 #include "cli/cli_impl.h"
 #include "train/box_files.h"
 
-/* --- COCO ------------------------------------------------------------------
- */
+/* --- COCO */
 
 static void add_member(lmb_str *out, const char *key, double value)
 {
@@ -77,8 +76,7 @@ void cli_add_coco_table(lmb_str *out, const lmb_coco_scores *scores,
     }
 }
 
-/* --- VOC -------------------------------------------------------------------
- */
+/* --- VOC */
 
 void cli_add_voc_json(lmb_str *out, const lmb_voc_scores *scores,
     const lmb_coco_category *categories)
@@ -108,8 +106,7 @@ void cli_add_voc_table(lmb_str *out, const lmb_voc_scores *scores,
             (long long)scores->classes[i].truths, scores->classes[i].ap);
 }
 
-/* --- files -----------------------------------------------------------------
- */
+/* --- files */
 
 static lmb_status put(const cli *c, const lmb_str *text)
 {

@@ -97,8 +97,7 @@ lmb_status cli_help_command(const cli *c, const cli_command *command, FILE *out)
     return st;
 }
 
-/* --- for tools (completion, checks) ----------------------------------------
- */
+/* --- for tools (completion, checks) */
 
 static void flag_json(void *user, const cli_flag *flag)
 {

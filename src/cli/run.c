@@ -29,8 +29,7 @@ static lmb_status check_kind(const lmb_run_config *run, bool distil)
     return LMB_OK;
 }
 
-/* --- going on with a run ---------------------------------------------------
- */
+/* --- going on with a run */
 
 /* The configuration that RUN was started with, then what the command line
  * adds, which may change nothing that matters. */
@@ -76,8 +75,7 @@ static lmb_status configure(
     return check_kind(run, resume ? run->n_methods > 0 : distil);
 }
 
-/* --- the run ---------------------------------------------------------------
- */
+/* --- the run */
 
 static lmb_status train(const cli *c, cli_progress *progress,
     const lmb_run_config *config, lmb_run **run, lmb_run_result *result)

@@ -9,7 +9,7 @@
  */
 lmb_status cli_run_train(cli *c, bool distil) LMB_MUST_CHECK;
 
-/* --- progress.c ----------------------------------------------------------- */
+/* --- progress.c */
 
 typedef struct cli_progress {
     const cli *c;
@@ -24,7 +24,7 @@ void cli_progress_observer(cli_progress *p, lmb_observer *out);
 /* Ends an open line of the terminal. */
 void cli_progress_end(cli_progress *p);
 
-/* --- summary.c ------------------------------------------------------------ */
+/* --- summary.c */
 
 /* The tables before the first step, and after the last. */
 lmb_status cli_print_plan(const cli *c, const lmb_run *run) LMB_MUST_CHECK;

@@ -38,8 +38,7 @@ static lmb_status check_annotation_ids(const lmb_coco *coco, const char *name)
     return LMB_OK;
 }
 
-/* --- categories and images -------------------------------------------------
- */
+/* --- categories and images */
 
 /* An id and where it was. */
 typedef struct keyed {
@@ -129,8 +128,7 @@ lmb_status lmb__coco_index(lmb_coco *coco, const char *name)
     return group_by_image(coco);
 }
 
-/* --- looking up ------------------------------------------------------------
- */
+/* --- looking up */
 
 int32_t lmb_coco_find_image(const lmb_coco *coco, int64_t id)
 {

@@ -64,8 +64,7 @@ static lmb_status define(
     return LMB_OK;
 }
 
-/* --- values ----------------------------------------------------------------
- */
+/* --- values */
 
 static lmb_status read_size(lmb_json *j, const char *key, int32_t *out)
 {
@@ -101,8 +100,7 @@ static lmb_status read_text(reader *r, const char **out)
         : LMB_FAIL(LMB_ENOMEM, "out of memory: %zu bytes", strlen(text));
 }
 
-/* --- objects: one function a key, one a whole object -----------------------
- */
+/* --- objects: one function a key, one a whole object */
 
 typedef lmb_status read_key(reader *r, const char *key, void *item);
 
@@ -244,8 +242,7 @@ static lmb_status read_annotation(reader *r)
     return LMB_OK;
 }
 
-/* --- the file --------------------------------------------------------------
- */
+/* --- the file */
 
 static lmb_status read_list(reader *r, lmb_status (*read)(reader *r))
 {

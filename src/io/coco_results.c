@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-/* --- shared ----------------------------------------------------------------
- */
+/* --- shared */
 
 /* A large list grows to what the rest of the file would hold if it went on
  * like this: few copies, little to spare. */
@@ -61,8 +60,7 @@ lmb_status lmb__coco_null(lmb_json *j, bool *is_null)
     return *is_null ? lmb_json_null(j) : LMB_OK;
 }
 
-/* --- results ---------------------------------------------------------------
- */
+/* --- results */
 
 enum { HAS_IMAGE = 1, HAS_CATEGORY = 2, HAS_BOX = 4, HAS_SCORE = 8 };
 

@@ -26,8 +26,7 @@ static void add_box(lmb_str *s, const double box[4])
     lmb_str_add(s, "]");
 }
 
-/* --- instances -------------------------------------------------------------
- */
+/* --- instances */
 
 typedef void add_item(lmb_str *s, const lmb_coco *coco, int64_t i);
 
@@ -110,8 +109,7 @@ lmb_status lmb_coco_save(const char *path, const lmb_coco *coco)
     return st;
 }
 
-/* --- results ---------------------------------------------------------------
- */
+/* --- results */
 
 static bool is_finite(const lmb_coco_result *r)
 {

@@ -27,7 +27,7 @@ struct lmb_event {
     char *path;
 };
 
-/* --- protocol buffers ----------------------------------------------------- */
+/* --- protocol buffers */
 
 enum { WIRE_VARINT, WIRE_64, WIRE_BYTES, WIRE_32 = 5 };
 
@@ -127,7 +127,7 @@ static message inside(const field *f)
     return (message){f->bytes, f->bytes + f->value};
 }
 
-/* --- records -------------------------------------------------------------- */
+/* --- records */
 
 static uint32_t masked_crc(const void *bytes, size_t size)
 {
@@ -196,7 +196,7 @@ static lmb_status write_record(lmb_event *e, const lmb_str *data)
     return LMB_OK;
 }
 
-/* --- writing -------------------------------------------------------------- */
+/* --- writing */
 
 static lmb_status write_version(lmb_event *e, double wall_time)
 {
@@ -262,7 +262,7 @@ done:
     return st;
 }
 
-/* --- files ---------------------------------------------------------------- */
+/* --- files */
 
 /* Rewrites the file with its sound records of steps <= `step` only. */
 static lmb_status keep_until(
@@ -350,7 +350,7 @@ lmb_status lmb_event_close(lmb_event *e)
     return st;
 }
 
-/* --- reading -------------------------------------------------------------- */
+/* --- reading */
 
 enum { TAG_MAX = 1024 };
 

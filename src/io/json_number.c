@@ -22,8 +22,7 @@ static const double exact_powers[EXACT_POWER + 1] = {1e0, 1e1, 1e2, 1e3, 1e4,
     1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17,
     1e18, 1e19, 1e20, 1e21, 1e22};
 
-/* --- scanning --------------------------------------------------------------
- */
+/* --- scanning */
 
 static inline bool is_digit(char c)
 {
@@ -81,8 +80,7 @@ bool lmb_json_number_scan(const char *text, lmb_json_number_text *out)
     return good;
 }
 
-/* --- converting ------------------------------------------------------------
- */
+/* --- converting */
 
 static uint64_t power_of_ten(int64_t e)
 {

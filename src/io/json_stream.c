@@ -5,8 +5,7 @@
 
 #include <string.h>
 
-/* --- objects and lists -----------------------------------------------------
- */
+/* --- objects and lists */
 
 static lmb_status enter(lmb_json *j, char open, char close, const char *what)
 {
@@ -82,8 +81,7 @@ lmb_status lmb_json_key(lmb_json *j, const char **out)
     return LMB_OK;
 }
 
-/* --- values ----------------------------------------------------------------
- */
+/* --- values */
 
 lmb_status lmb_json_peek(lmb_json *j, lmb_json_kind *out)
 {

@@ -45,7 +45,7 @@ static int shown(size_t length)
     return (int)(length < NAME_SHOWN ? length : NAME_SHOWN);
 }
 
-/* --- from the object to the list ------------------------------------------ */
+/* --- from the object to the list */
 
 static bool is_array(const lmb_pk *value)
 {
@@ -238,7 +238,7 @@ done:
     return st;
 }
 
-/* --- the zip form --------------------------------------------------------- */
+/* --- the zip form */
 
 typedef struct zip_source {
     source base;
@@ -375,7 +375,7 @@ done:
     return st;
 }
 
-/* --- the legacy form ------------------------------------------------------ */
+/* --- the legacy form */
 
 typedef struct raw_storage {
     lmb_pk_text key;

@@ -208,7 +208,7 @@ lmb_status lmb_safetensors_parse(
     return st;
 }
 
-/* --- writing -------------------------------------------------------------- */
+/* --- writing */
 
 static int64_t bytes_of(const lmb_tensor *t)
 {

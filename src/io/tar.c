@@ -39,8 +39,7 @@ static lmb_status read_bytes(tar *t, void *out, size_t size)
     return LMB_OK;
 }
 
-/* --- headers ---------------------------------------------------------------
- */
+/* --- headers */
 
 static bool parse_octal(const uint8_t *p, size_t n, int64_t *out)
 {
@@ -115,8 +114,7 @@ done:
     return st;
 }
 
-/* --- content ---------------------------------------------------------------
- */
+/* --- content */
 
 /* Reads `size` bytes and the padding after them; w may be NULL. */
 static lmb_status copy_content(tar *t, int64_t size, lmb_writer *w)

@@ -90,7 +90,7 @@ static lmb_status collect(lmb_pk_machine *m, lmb_pk_kind kind, size_t base)
     return lmb__pk_push(m, value);
 }
 
-/* --- opcodes -------------------------------------------------------------- */
+/* --- opcodes */
 
 typedef struct op op;
 typedef lmb_status op_fn(lmb_pk_machine *m, const op *row);

@@ -148,7 +148,7 @@ int64_t lmb_weights_elements(const lmb_weights *w)
     return sum;
 }
 
-/* --- files ---------------------------------------------------------------- */
+/* --- files */
 
 typedef lmb_status parse_fn(
     const uint8_t *bytes, size_t size, const char *name, lmb_weights *w);

@@ -83,8 +83,7 @@ static lmb_status read_scalar(reader *r, const yaml_event_t *e, lmb_yaml **out)
     return LMB_OK;
 }
 
-/* --- lists and maps --------------------------------------------------------
- */
+/* --- lists and maps */
 
 static lmb_status read_node(reader *r, const yaml_event_t *e, lmb_yaml **out);
 
@@ -170,8 +169,7 @@ static lmb_status read_node(reader *r, const yaml_event_t *e, lmb_yaml **out)
     return LMB_OK;
 }
 
-/* --- documents -------------------------------------------------------------
- */
+/* --- documents */
 
 /* Skips to the next event that is not the stream's or document's start. */
 static lmb_status read_document(reader *r, lmb_yaml **out)

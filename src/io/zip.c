@@ -316,7 +316,7 @@ lmb_status lmb_zip_read(lmb_zip *zip, lmb_zip_entry *entry)
     return LMB_OK;
 }
 
-/* --- writing -------------------------------------------------------------- */
+/* --- writing */
 
 typedef struct zip_writer {
     const char *path;

@@ -4,8 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* --- checks ----------------------------------------------------------------
- */
+/* --- checks */
 
 static bool finite4(const double box[4])
 {
@@ -47,8 +46,7 @@ lmb_status lmb_boxes_check(const lmb_boxes *b)
     return LMB_OK;
 }
 
-/* --- order -----------------------------------------------------------------
- */
+/* --- order */
 
 typedef struct key {
     int32_t category, image;
@@ -159,8 +157,7 @@ bool lmb_box_group_next(const lmb_boxes *b, const lmb_box_order *o,
     return g->n_gt + g->n_dt > 0;
 }
 
-/* --- overlap ---------------------------------------------------------------
- */
+/* --- overlap */
 
 double lmb_box_overlap(const double d[4], const double t[4], bool crowd)
 {

@@ -63,8 +63,7 @@ static lmb_status rank(ranking *r)
     return lmb_sort_scores(r->scores, r->matches.count, r->place);
 }
 
-/* --- one curve -------------------------------------------------------------
- */
+/* --- one curve */
 
 /* Recall after all of each image's `most` best; -1: nothing to find. */
 static double last_recall(const ranking *r, int area, int t, int32_t most)
@@ -116,8 +115,7 @@ static void sample_curve(
     }
 }
 
-/* --- one category ----------------------------------------------------------
- */
+/* --- one category */
 
 static mean average_precision(
     ranking *r, int area, int t, lmb_coco_class *curve)
@@ -191,8 +189,7 @@ static void score_class(
     (void)average_recall(r, LARGE, LMB_COCO_MOST, &number[LMB_COCO_ARL]);
 }
 
-/* --- all categories --------------------------------------------------------
- */
+/* --- all categories */
 
 static lmb_status score_all(const lmb_boxes *boxes, const lmb_box_order *order,
     ranking *r, lmb_coco_scores *out)

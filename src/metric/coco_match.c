@@ -31,8 +31,7 @@ typedef struct image {
     lmb_coco_match *match; /* of its detections */
 } image;
 
-/* --- working memory --------------------------------------------------------
- */
+/* --- working memory */
 
 static lmb_status reserve_gt(lmb_coco_matches *m, size_t n)
 {
@@ -73,8 +72,7 @@ void lmb__coco_matches_fini(lmb_coco_matches *m)
     *m = (lmb_coco_matches){0};
 }
 
-/* --- matching --------------------------------------------------------------
- */
+/* --- matching */
 
 static void fill_iou(lmb_coco_matches *m, const image *im)
 {
@@ -164,8 +162,7 @@ static lmb_status match_image(lmb_coco_matches *m, const image *im)
     return LMB_OK;
 }
 
-/* --- one category ----------------------------------------------------------
- */
+/* --- one category */
 
 static lmb_status add_detections(lmb_coco_matches *m, const image *im)
 {

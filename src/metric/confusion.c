@@ -57,8 +57,7 @@ static bool left_out(const lmb_gt_box *gt)
     return gt->crowd || gt->difficult;
 }
 
-/* --- one image -------------------------------------------------------------
- */
+/* --- one image */
 
 static lmb_status add_pair(work *w, int32_t gt, int32_t dt, double overlap)
 {
@@ -121,8 +120,7 @@ static void count_rest(work *w, const lmb_box_group *g, lmb_confusion *out)
     }
 }
 
-/* --- all images ------------------------------------------------------------
- */
+/* --- all images */
 
 static lmb_status count_all(work *w, lmb_confusion *out)
 {

@@ -45,8 +45,7 @@ static lmb_status work_init(work *w)
     return LMB_NEW(w->best, n);
 }
 
-/* --- matching --------------------------------------------------------------
- */
+/* --- matching */
 
 static double overlap(const work *w, const double a[4], const double b[4])
 {
@@ -110,8 +109,7 @@ static lmb_status match_class(work *w, int32_t c, lmb_voc_class *out)
     return LMB_OK;
 }
 
-/* --- average precision -----------------------------------------------------
- */
+/* --- average precision */
 
 /* The curve with a beginning at recall 0 and an end at recall 1, precision
  * made monotone; returns its number of points. */

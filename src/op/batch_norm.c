@@ -30,7 +30,7 @@ static bn_view view_of(const lmb_shape *x)
     return v;
 }
 
-/* --- shapes --------------------------------------------------------------- */
+/* --- shapes */
 
 static lmb_status need_x(int n_in, const lmb_type *in, int i)
 {
@@ -110,7 +110,7 @@ static lmb_status update_shape(
     return LMB_OK;
 }
 
-/* --- reference kernels ---------------------------------------------------- */
+/* --- reference kernels */
 
 /* Two passes: the mean first, or large means would eat the variance's bits. */
 static void statistics(
@@ -221,7 +221,7 @@ static lmb_status update_reference(const lmb_ref *r)
     return LMB_OK;
 }
 
-/* --- gradient, the ops, builder ------------------------------------------- */
+/* --- gradient, the ops, builder */
 
 static void train_grad(lmb_graph *g, const lmb_grad *c)
 {

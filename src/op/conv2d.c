@@ -14,7 +14,7 @@
 #include "op/ops.h"
 #include "op/spatial.h"
 
-/* --- sizes ---------------------------------------------------------------- */
+/* --- sizes */
 
 typedef struct conv_dims {
     int64_t n, groups;
@@ -118,7 +118,7 @@ static lmb_status bwd_weights_shape(
     return LMB_OK;
 }
 
-/* --- reference kernels ---------------------------------------------------- */
+/* --- reference kernels */
 
 /* One pass over the nest. x, w, dy: the operands, of which one is NULL: out
  * holds it. */
@@ -273,7 +273,7 @@ static lmb_status bwd_weights_reference(const lmb_ref *r)
     return LMB_OK;
 }
 
-/* --- gradients ------------------------------------------------------------ */
+/* --- gradients */
 
 static lmb_value bwd_data(lmb_graph *g, const lmb_conv_attr *conv, lmb_value dy,
     lmb_value w, lmb_value bias, const int64_t spatial[2])
@@ -349,7 +349,7 @@ static void bwd_data_grad(lmb_graph *g, const lmb_grad *c)
         c->dx[2] = channel_sum(g, d);
 }
 
-/* --- the ops and their builders ------------------------------------------- */
+/* --- the ops and their builders */
 
 const lmb_op lmb_op_conv2d = {
     .name = "conv2d",

@@ -64,7 +64,7 @@ static lmb_status bwd_shape(
     return LMB_OK;
 }
 
-/* --- reference kernels: a group is a run of memory ------------------------ */
+/* --- reference kernels: a group is a run of memory */
 
 typedef struct sets {
     int64_t count, groups, size, plane, channels; /* size = M */
@@ -144,7 +144,7 @@ static lmb_status bwd_reference(const lmb_ref *r)
     return LMB_OK;
 }
 
-/* --- gradient, the ops, builder ------------------------------------------- */
+/* --- gradient, the ops, builder */
 
 static void gradient(lmb_graph *g, const lmb_grad *c)
 {

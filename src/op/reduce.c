@@ -117,7 +117,7 @@ const lmb_op lmb_op_reduce = {
     .reference = reference,
 };
 
-/* --- max_bwd -------------------------------------------------------------- */
+/* --- max_bwd */
 
 static lmb_status max_bwd_shape(
     const void *attr, int n_in, const lmb_type *in, lmb_type *out)
@@ -163,7 +163,7 @@ const lmb_op lmb_op_max_bwd = {
     .reference = max_bwd_reference,
 };
 
-/* --- builders ------------------------------------------------------------- */
+/* --- builders */
 
 /* Bits 15, 14, .. of a mask are the axes -1, -2, .. */
 static uint32_t resolve_axes(uint32_t axes, int rank)

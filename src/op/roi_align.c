@@ -81,7 +81,7 @@ static lmb_status bwd_shape(
     return LMB_OK;
 }
 
-/* --- reference kernels ---------------------------------------------------- */
+/* --- reference kernels */
 
 /* One plane of one RoI: forward from elements to bins, or back. */
 typedef struct flow {
@@ -191,7 +191,7 @@ static lmb_status bwd_reference(const lmb_ref *r)
     return LMB_OK;
 }
 
-/* --- gradient, the ops, builder ------------------------------------------- */
+/* --- gradient, the ops, builder */
 
 static void gradient(lmb_graph *g, const lmb_grad *c)
 {

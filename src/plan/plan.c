@@ -5,8 +5,7 @@
 
 #include <string.h>
 
-/* --- workspace
- * ----------------------------------------------------------------- */
+/* --- workspace */
 
 lmb_status lmb_workspace_new(lmb_workspace **out)
 {
@@ -40,8 +39,7 @@ static lmb_status workspace_reserve(lmb_workspace *w, size_t size)
     return LMB_OK;
 }
 
-/* --- what is needed, what never changes
- * -------------------------------------------- */
+/* --- what is needed, what never changes */
 
 lmb_status lmb_plan_live(const lmb_plan *plan, bool *live)
 {
@@ -113,8 +111,7 @@ static void mark_static(lmb_plan *plan)
     }
 }
 
-/* --- slots and steps
- * ------------------------------------------------------------------- */
+/* --- slots and steps */
 
 int32_t lmb_plan_add_slot(lmb_plan *plan, const lmb_slot *slot, lmb_status *st)
 {
@@ -166,9 +163,7 @@ void lmb_plan_free(lmb_plan *plan)
     lmb_free(plan);
 }
 
-/* --- compiling
- * ----------------------------------------------------------------------------
- */
+/* --- compiling */
 
 static lmb_status allocate(
     lmb_plan *plan, int n_outputs, const lmb_value *outputs)
@@ -238,8 +233,7 @@ lmb_status lmb_plan_compile(lmb_graph *g, int n_outputs,
     return LMB_OK;
 }
 
-/* --- binding and reading
- * --------------------------------------------------------------------- */
+/* --- binding and reading */
 
 lmb_status lmb_plan_set(
     lmb_plan *plan, lmb_value input, lmb_dtype dtype, const void *data)

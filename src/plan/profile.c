@@ -50,8 +50,7 @@ lmb_status lmb_plan_profile(
     return LMB_OK;
 }
 
-/* --- the limit
- * -------------------------------------------------------------------- */
+/* --- the limit */
 
 /* The best of several runs on zeroed memory of its own. */
 static lmb_status time_conv(const lmb_dnn_conv_spec *spec, double *seconds)

@@ -64,8 +64,7 @@ static int leave(void **state)
     return system(command);
 }
 
-/* --- cases.txt -------------------------------------------------------------
- */
+/* --- cases.txt */
 
 typedef struct outcome {
     char command[2048];
@@ -147,8 +146,7 @@ static void the_cases_hold(void **state)
     assert_true(commands > 40);
 }
 
-/* --- loss ------------------------------------------------------------------
- */
+/* --- loss */
 
 enum { ROWS = 2, CLASSES = 7, SIZE = ROWS * CLASSES };
 static const double zt[SIZE] = {5.0, 1.0, -2.0, 0.5, 3.0, -1.0, 0.0, /**/
@@ -236,8 +234,7 @@ static void labels_and_taps_are_read(void **state)
     free(second);
 }
 
-/* --- runs ------------------------------------------------------------------
- */
+/* --- runs */
 
 #define TINY \
     "train --model resnet8 --data shapes --fraction 0.02 --batch 20 " \

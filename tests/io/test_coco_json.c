@@ -180,8 +180,7 @@ static void instances_read_back_as_written(void **state)
     (void)unlink(path);
 }
 
-/* --- results ---------------------------------------------------------------
- */
+/* --- results */
 
 static lmb_status parse_results(const char *text, lmb_coco_results *out)
 {
@@ -248,8 +247,7 @@ static void broken_results_are_refused(void **state)
     }
 }
 
-/* --- size and memory -------------------------------------------------------
- */
+/* --- size and memory */
 
 static void long_lists_grow(void **state)
 {

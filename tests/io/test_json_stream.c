@@ -115,8 +115,7 @@ static void the_next_kind_can_be_seen(void **state)
     }
 }
 
-/* --- strings ---------------------------------------------------------------
- */
+/* --- strings */
 
 static void strings_are_decoded(void **state)
 {
@@ -162,8 +161,7 @@ static void a_kept_string_has_its_limits(void **state)
     lmb_str_fini(&s);
 }
 
-/* --- numbers ---------------------------------------------------------------
- */
+/* --- numbers */
 
 static double read_number(const char *text)
 {
@@ -263,8 +261,7 @@ static void whole_numbers_are_exact(void **state)
     }
 }
 
-/* --- errors ----------------------------------------------------------------
- */
+/* --- errors */
 
 static void broken_json_is_refused_with_its_place(void **state)
 {
@@ -349,8 +346,7 @@ static void depth_and_length_are_bounded(void **state)
     lmb_str_fini(&s);
 }
 
-/* --- files -----------------------------------------------------------------
- */
+/* --- files */
 
 /* Tokens of all kinds fall on the borders of the buffer. */
 static void files_of_many_buffers_are_read(void **state)

@@ -7,8 +7,7 @@
 
 #define SAME 1e-9
 
-/* --- pycocotools -----------------------------------------------------------
- */
+/* --- pycocotools */
 
 static double next_number(FILE *f)
 {
@@ -71,8 +70,7 @@ static void drawn_scenes_score_as_pycocotools(void **state)
     check_scene("sparse");
 }
 
-/* --- by hand ---------------------------------------------------------------
- */
+/* --- by hand */
 
 static lmb_gt_box truth(
     int32_t image, int32_t category, double x, double y, double w, double h)

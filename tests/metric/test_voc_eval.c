@@ -58,8 +58,7 @@ static void drawn_scenes_score_by_definition(void **state)
     check_scene("more");
 }
 
-/* --- by hand ---------------------------------------------------------------
- */
+/* --- by hand */
 
 /* Right, wrong, right of three truths: precision 1, 2/3 at recall 1/3, 2/3. */
 static void both_curves_by_hand(void **state)
@@ -98,8 +97,7 @@ static void wrong_options_and_boxes_are_refused(void **state)
     lmb_voc_scores_fini(&s);
 }
 
-/* --- the other tool --------------------------------------------------------
- */
+/* --- the other tool */
 
 enum { MOST = 2000, CLASSES = 64 };
 

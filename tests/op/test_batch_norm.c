@@ -23,7 +23,7 @@ static lmb_value build_plain(lmb_graph *g, const lmb_value *x, const void *user)
     return lmb_batch_norm_train(g, x[0], x[1], x[2], *eps, 0.1, NULL, NULL);
 }
 
-/* --- values --------------------------------------------------------------- */
+/* --- values */
 
 /* Columns (1, 3) and (0, 8): means 2 and 4, variances 1 and 16. */
 static void rows_by_hand(void **state)
@@ -129,7 +129,7 @@ static void large_means_keep_the_variance(void **state)
     drop(&b);
 }
 
-/* --- fusion --------------------------------------------------------------- */
+/* --- fusion */
 
 /* relu(bn(x) + residual) in one op and in three: the same values and
  * gradients of sum(w y). */
@@ -201,8 +201,7 @@ static void second_gradient_is_added(void **state)
     drop(&b);
 }
 
-/* --- running statistics ----------------------------------------------------
- */
+/* --- running statistics */
 
 /* x = 1, 3 : mean 2, unbiased variance 2. From 0 and 1 with momentum 1/4:
  * 0.5, 1.25 after one run; 0.875, 1.4375 after two. */
@@ -241,8 +240,7 @@ static void running_statistics_move(void **state)
     lmb_params_free(store);
 }
 
-/* --- gradients and refusals ------------------------------------------------
- */
+/* --- gradients and refusals */
 
 static void gradients_match_stencils(void **state)
 {

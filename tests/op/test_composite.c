@@ -3,8 +3,7 @@
 #define LN2 0.6931471805599453
 #define LN5 1.6094379124341003
 
-/* --- linear ----------------------------------------------------------------
- */
+/* --- linear */
 
 static lmb_value linear(lmb_graph *g, const lmb_value *x, const void *user)
 {
@@ -29,8 +28,7 @@ static void linear_is_x_w_transposed_plus_b(void **state)
     op_check_refused(&bad, LMB_ESHAPE, "3 columns against 2 rows");
 }
 
-/* --- top_k ------------------------------------------------------------------
- */
+/* --- top_k */
 
 static lmb_value top_k(lmb_graph *g, const lmb_value *x, const void *user)
 {
@@ -51,8 +49,7 @@ static void top_k_lists_the_largest_first(void **state)
     }
 }
 
-/* --- cross entropy ----------------------------------------------------------
- */
+/* --- cross entropy */
 
 typedef struct labels {
     int64_t n;
@@ -114,8 +111,7 @@ static void a_label_outside_fails_at_the_run(void **state)
         &c, OP_X(OP_D(1, 2, 3)), LMB_EINVAL, "index 3 outside 0..2");
 }
 
-/* --- kl_log ------------------------------------------------------------------
- */
+/* --- kl_log */
 
 static lmb_value kl_log(lmb_graph *g, const lmb_value *x, const void *user)
 {
@@ -180,8 +176,7 @@ static void kl_refuses_to_broadcast(void **state)
         &c, LMB_ESHAPE, "kl_log: shapes [3, 4] and [3, 1] must be equal");
 }
 
-/* --- l2_normalize ------------------------------------------------------------
- */
+/* --- l2_normalize */
 
 typedef struct norm {
     uint32_t axes;
@@ -243,8 +238,7 @@ static void l2_normalize_needs_a_positive_eps(void **state)
     }
 }
 
-/* --- distances ---------------------------------------------------------------
- */
+/* --- distances */
 
 static lmb_value mse(lmb_graph *g, const lmb_value *x, const void *user)
 {
@@ -296,8 +290,7 @@ static void distances_have_gradients_and_refuse_to_broadcast(void **state)
     }
 }
 
-/* --- failed graphs -----------------------------------------------------------
- */
+/* --- failed graphs */
 
 static lmb_value after_failure(
     lmb_graph *g, const lmb_value *x, const void *user)

@@ -196,8 +196,7 @@ static void fused_residual_and_relu(void **state)
     lmb_graph_free(g);
 }
 
-/* --- transposed -------------------------------------------------------------
- */
+/* --- transposed */
 
 /* Cases are read backwards: c->out channels go in, c->in come out. */
 static lmb_value build_transpose(
@@ -274,8 +273,7 @@ static void transpose_by_hand(void **state)
     lmb_graph_free(g);
 }
 
-/* --- gradients by stencil
- * ----------------------------------------------------- */
+/* --- gradients by stencil */
 
 static lmb_value build_conv(lmb_graph *g, const lmb_value *in, const void *user)
 {
@@ -299,8 +297,7 @@ static void gradients_match_stencils(void **state)
     }
 }
 
-/* --- refusals
- * ------------------------------------------------------------------- */
+/* --- refusals */
 
 static void refuse(lmb_shape x, lmb_shape w, const lmb_shape *b,
     lmb_conv_attr a, lmb_status code, const char *part)

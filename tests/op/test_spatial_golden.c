@@ -6,7 +6,7 @@
 static const double LIMIT = 1e-12;
 #define PATH LMB_TEST_DIR "/golden/spatial_ops.txt"
 
-/* --- the cases ------------------------------------------------------------ */
+/* --- the cases */
 
 static lmb_value conv(lmb_graph *g, const lmb_value *x, const void *user)
 {

@@ -23,7 +23,7 @@
 /* unused: some serve only builds with OpenMP. */
 #define K_INLINE static inline __attribute__((always_inline, unused))
 
-/* --- threads -------------------------------------------------------------- */
+/* --- threads */
 
 #if defined(_OPENMP)
 #define K_PRAGMA(text) _Pragma(#text)
@@ -71,7 +71,7 @@ K_INLINE int64_t k_ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* --- vectors -------------------------------------------------------------- */
+/* --- vectors */
 
 #if defined(__AVX512F__)
 #define VL 16
@@ -234,7 +234,7 @@ K_INLINE vf v_first(int64_t m, vf a, vf b)
     return v_pick(lane < (int32_t)m, a, b);
 }
 
-/* --- loads and stores: element i of p; half: bf16, else f32 --------------- */
+/* --- loads and stores: element i of p; half: bf16, else f32 */
 
 K_INLINE vf v_widen(vh h)
 {

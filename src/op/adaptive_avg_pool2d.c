@@ -6,29 +6,18 @@
 #include "op/ops.h"
 #include "op/spatial.h"
 
-static lmb_status resized(const char *name, const lmb_size_attr *a, int n_in,
-    const lmb_type *in, lmb_type *out)
-{
-    LMB_TRY(lmb__need_rank(name, 4, n_in, in, 0));
-    const lmb_shape *s = &in[0].shape;
-    if (a->size[0] < 1 || a->size[1] < 1 || s->dim[2] < 1 || s->dim[3] < 1)
-        return LMB_FAIL(LMB_ESHAPE,
-            "%s %s to %lld x %lld: height and width must be at least 1", name,
-            lmb_shape_text(s), (long long)a->size[0], (long long)a->size[1]);
-    out[0] = lmb__real(LMB_SHAPE(s->dim[0], s->dim[1], a->size[0], a->size[1]));
-    return LMB_OK;
-}
-
 static lmb_status forward_shape(
     const void *attr, int n_in, const lmb_type *in, lmb_type *out)
 {
-    return resized("x", attr, n_in, in, out);
+    const lmb_size_attr *a = attr;
+    return lmb__resized("x", a->size, n_in, in, out);
 }
 
 static lmb_status backward_shape(
     const void *attr, int n_in, const lmb_type *in, lmb_type *out)
 {
-    return resized("dy", attr, n_in, in, out);
+    const lmb_size_attr *a = attr;
+    return lmb__resized("dy", a->size, n_in, in, out);
 }
 
 /* Bounds of a cell in the plane of x. */

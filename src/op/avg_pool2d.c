@@ -4,29 +4,7 @@
  * with x = 0 in the padding; D = kh kw if count_include_pad, else the number
  * of elements that are not padding. x [N, C, H, W] -> y [N, C, oh, ow], sizes
  * rounded down; padding is at most half the kernel. */
-#include "op/ops.h"
-#include "op/spatial.h"
-
-static lmb_status fit(const lmb_pool_attr *a, const int64_t spatial[2],
-    lmb_window *h, lmb_window *w)
-{
-    *h = (lmb_window){spatial[0], a->kernel[0], a->stride[0], a->pad[0], 1, 0};
-    *w = (lmb_window){spatial[1], a->kernel[1], a->stride[1], a->pad[1], 1, 0};
-    LMB_TRY(lmb__window_fit("height", h));
-    LMB_TRY(lmb__window_fit("width", w));
-    return lmb__window_half_padded(h, w);
-}
-
-static lmb_status forward_shape(
-    const void *attr, int n_in, const lmb_type *in, lmb_type *out)
-{
-    lmb_window h, w;
-    LMB_TRY(lmb__need_rank("x", 4, n_in, in, 0));
-    const lmb_shape *x = &in[0].shape;
-    LMB_TRY(fit(attr, x->dim + 2, &h, &w));
-    out[0] = lmb__real(LMB_SHAPE(x->dim[0], x->dim[1], h.out, w.out));
-    return LMB_OK;
-}
+#include "op/pool.h"
 
 static lmb_status backward_shape(
     const void *attr, int n_in, const lmb_type *in, lmb_type *out)
@@ -35,7 +13,7 @@ static lmb_status backward_shape(
     lmb_window h, w;
     LMB_TRY(lmb__need_rank("dy", 4, n_in, in, 0));
     const lmb_shape *dy = &in[0].shape;
-    LMB_TRY(fit(&a->pool, a->spatial, &h, &w));
+    LMB_TRY(lmb__pool_fit(&a->pool, a->spatial, &h, &w));
     LMB_TRY(lmb__need_shape(
         "dy", LMB_SHAPE(dy->dim[0], dy->dim[1], h.out, w.out), n_in, in, 0));
     out[0] = lmb__real(
@@ -64,7 +42,7 @@ static lmb_status forward_reference(const lmb_ref *r)
 {
     const lmb_shape *s = &r->in_type[0].shape;
     lmb_window h, w;
-    LMB_TRY(fit(r->attr, s->dim + 2, &h, &w));
+    LMB_TRY(lmb__pool_fit(r->attr, s->dim + 2, &h, &w));
     for (int64_t nc = 0; nc < s->dim[0] * s->dim[1]; nc++)
         for (int64_t pq = 0; pq < h.out * w.out; pq++) {
             const patch t = patch_at(r->attr, &h, &w, pq / w.out, pq % w.out);
@@ -96,7 +74,7 @@ static lmb_status backward_reference(const lmb_ref *r)
     const lmb_pool_bwd_attr *a = r->attr;
     const lmb_shape *s = &r->out_type[0].shape;
     lmb_window h, w;
-    LMB_TRY(fit(&a->pool, a->spatial, &h, &w));
+    LMB_TRY(lmb__pool_fit(&a->pool, a->spatial, &h, &w));
     for (int64_t nc = 0; nc < s->dim[0] * s->dim[1]; nc++)
         spread_plane(&a->pool, &h, &w, r->in[0] + nc * h.out * w.out,
             r->out[0] + nc * h.size * w.size);
@@ -107,8 +85,7 @@ static void gradient(lmb_graph *g, const lmb_grad *c)
 {
     if (!lmb_is(c->dy[0]) || !c->need[0])
         return;
-    const lmb_pool_bwd_attr a = {*(const lmb_pool_attr *)c->attr,
-        {lmb_graph_dim(g, c->in[0], 2), lmb_graph_dim(g, c->in[0], 3)}};
+    const lmb_pool_bwd_attr a = lmb__pool_bwd(g, c);
     c->dx[0] = lmb_graph_apply1(g, &lmb_op_avg_pool2d_bwd, &a, 1, c->dy);
 }
 
@@ -118,7 +95,7 @@ const lmb_op lmb_op_avg_pool2d = {
     .max_in = 1,
     .n_out = 1,
     .attr_size = sizeof(lmb_pool_attr),
-    .shape = forward_shape,
+    .shape = lmb__pool_shape,
     .grad = gradient,
     .reference = forward_reference,
 };

@@ -3,14 +3,16 @@
  * Two passes, maximum first: ln sum = max + ln sum_j e^(x_j - max), exact for
  * any finite x. Gradient:
  *   log_softmax_bwd(dy, y) -> dx = dy - e^y sum_j dy_j. */
-#include "op/op_util.h"
+#include "op/lines.h"
 
 #include <math.h>
 
 /* One line of n elements, `step` apart. x - max comes before - ln sum: at
  * |x| >> 1 their sum would lose the digits of the small logarithm. */
-static void line(const double *x, int64_t n, int64_t step, double *y)
+static void line(
+    const double *x, const double *none, int64_t n, int64_t step, double *y)
 {
+    (void)none;
     double max = -INFINITY, sum = 0;
     for (int64_t k = 0; k < n; k++)
         max = fmax(max, x[k * step]);
@@ -23,14 +25,7 @@ static void line(const double *x, int64_t n, int64_t step, double *y)
 
 static lmb_status reference(const lmb_ref *r)
 {
-    const lmb_axis_attr *a = r->attr;
-    const lmb__view v = lmb__axis_view(&r->in_type[0].shape, a->axis);
-    for (int64_t o = 0; o < v.outer; o++)
-        for (int64_t i = 0; i < v.inner; i++) {
-            const int64_t at = o * v.size * v.inner + i;
-            line(r->in[0] + at, v.size, v.inner, r->out[0] + at);
-        }
-    return LMB_OK;
+    return lmb__each_line(r, line);
 }
 
 static void bwd_line(
@@ -45,15 +40,7 @@ static void bwd_line(
 
 static lmb_status bwd_reference(const lmb_ref *r)
 {
-    const lmb_axis_attr *a = r->attr;
-    const lmb__view v = lmb__axis_view(&r->in_type[0].shape, a->axis);
-    for (int64_t o = 0; o < v.outer; o++)
-        for (int64_t i = 0; i < v.inner; i++) {
-            const int64_t at = o * v.size * v.inner + i;
-            bwd_line(
-                r->in[0] + at, r->in[1] + at, v.size, v.inner, r->out[0] + at);
-        }
-    return LMB_OK;
+    return lmb__each_line(r, bwd_line);
 }
 
 static void grad(lmb_graph *g, const lmb_grad *c)
@@ -85,8 +72,5 @@ const lmb_op lmb_op_log_softmax_bwd = {
 
 lmb_value lmb_log_softmax(lmb_graph *g, lmb_value x, int axis)
 {
-    if (!lmb__resolve_axis(g, "log_softmax", x, &axis))
-        return LMB_NONE;
-    const lmb_axis_attr attr = {axis};
-    return lmb__apply(g, &lmb_op_log_softmax, &attr, 1, &x);
+    return lmb__apply_axis(g, &lmb_op_log_softmax, x, axis);
 }

@@ -17,17 +17,10 @@
 static lmb_status resized(const char *name, const lmb_size_attr *a, int n_in,
     const lmb_type *in, lmb_type *out)
 {
-    LMB_TRY(lmb__need_rank(name, 4, n_in, in, 0));
-    const lmb_shape *s = &in[0].shape;
     if (a->mode != LMB_RESIZE_NEAREST && a->mode != LMB_RESIZE_BILINEAR)
         return LMB_FAIL(
             LMB_EINVAL, "resize mode %d is not known", (int)a->mode);
-    if (a->size[0] < 1 || a->size[1] < 1 || s->dim[2] < 1 || s->dim[3] < 1)
-        return LMB_FAIL(LMB_ESHAPE,
-            "%s %s to %lld x %lld: height and width must be at least 1", name,
-            lmb_shape_text(s), (long long)a->size[0], (long long)a->size[1]);
-    out[0] = lmb__real(LMB_SHAPE(s->dim[0], s->dim[1], a->size[0], a->size[1]));
-    return LMB_OK;
+    return lmb__resized(name, a->size, n_in, in, out);
 }
 
 static lmb_status forward_shape(

@@ -101,6 +101,19 @@ lmb_status lmb__need_shape(
     return LMB_OK;
 }
 
+lmb_status lmb__resized(const char *name, const int64_t size[2], int n_in,
+    const lmb_type *in, lmb_type *out)
+{
+    LMB_TRY(lmb__need_rank(name, 4, n_in, in, 0));
+    const lmb_shape *s = &in[0].shape;
+    if (size[0] < 1 || size[1] < 1 || s->dim[2] < 1 || s->dim[3] < 1)
+        return LMB_FAIL(LMB_ESHAPE,
+            "%s %s to %lld x %lld: height and width must be at least 1", name,
+            lmb_shape_text(s), (long long)size[0], (long long)size[1]);
+    out[0] = lmb__real(LMB_SHAPE(s->dim[0], s->dim[1], size[0], size[1]));
+    return LMB_OK;
+}
+
 lmb_type lmb__real(lmb_shape shape)
 {
     return (lmb_type){LMB_F32, shape};

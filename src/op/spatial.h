@@ -43,6 +43,11 @@ lmb_status lmb__need_rank(const char *name, int rank, int n_in,
 lmb_status lmb__need_shape(const char *name, lmb_shape want, int n_in,
     const lmb_type *in, int i) LMB_MUST_CHECK;
 
+/* Shape rule of what brings input 0, [N, C, h, w], to another size. ESHAPE for
+ * a height or width below 1. */
+lmb_status lmb__resized(const char *name, const int64_t size[2], int n_in,
+    const lmb_type *in, lmb_type *out) LMB_MUST_CHECK;
+
 /* A real type of that shape. */
 lmb_type lmb__real(lmb_shape shape);
 

@@ -57,8 +57,8 @@ typedef struct lmb_batch {
 typedef struct lmb_loader lmb_loader;
 
 /* The data set must outlive the loader. Errors: EINVAL options, an empty
- * data set, `detect` for one without boxes; ENOMEM; EIO if no thread can be
- * started. */
+ * data set, `detect` for one without boxes, none for one with them; ENOMEM; EIO
+ * if no thread can be started. */
 lmb_status lmb_loader_new(const lmb_dataset *ds, const lmb_loader_opts *opts,
     lmb_loader **out) LMB_MUST_CHECK;
 /* Stops the threads; accepts NULL. */

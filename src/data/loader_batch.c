@@ -39,6 +39,11 @@ lmb_status lmb__loader_check(const lmb_dataset *ds, const lmb_loader_opts *o)
             LMB_EINVAL, "loader: %lld epochs", (long long)o->epochs);
     if (o->detect != NULL)
         return check_detect(ds, o);
+    if (lmb_dataset_is_detection(ds))
+        return LMB_FAIL(LMB_EINVAL,
+            "loader: the pictures of %s have boxes, not a class: they are for "
+            "a detector",
+            lmb_dataset_name(ds));
     for (int32_t v = 0; v < o->views; v++)
         LMB_TRY(lmb_transform_check(&o->transform[v]));
     return LMB_OK;

@@ -311,6 +311,9 @@ static void wrong_options_are_refused(void **state)
     CHECK_OK(lmb_loader_new(ds, &o, &l));
     CHECK_ERR(lmb_loader_next(l, &b), LMB_EINVAL, "more boxes than max_boxes");
     lmb_loader_free(l);
+    o.detect = NULL;
+    CHECK_ERR(lmb_loader_new(ds, &o, &l), LMB_EINVAL, "boxes, not a class");
+    o.detect = &t;
     o.max_boxes = -1;
     CHECK_ERR(lmb_loader_new(ds, &o, &l), LMB_EINVAL, "max_boxes -1");
     o.max_boxes = 0;

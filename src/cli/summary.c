@@ -11,8 +11,7 @@
 static void add_network(lmb_str *out, const char *role, const lmb_network *net)
 {
     lmb_str_printf(out, "%-10s %s, %lld parameters, %d classes\n", role,
-        net->model->name, (long long)lmb_params_trainable(net->params),
-        net->classes);
+        net->text, (long long)lmb_params_trainable(net->params), net->classes);
 }
 
 static void add_schedule(lmb_str *out, const lmb_run_facts *f)
@@ -44,16 +43,27 @@ static void add_precision(lmb_str *out, const lmb_run_facts *f)
         f->threads);
 }
 
-static void add_teacher_check(lmb_str *out, const lmb_run_facts *f)
+static void add_teacher_check(lmb_str *out, const lmb_run_facts *f, int i)
 {
-    if (f->teacher == NULL)
-        return;
-    if (isnan(f->teacher_score))
+    if (isnan(f->teacher_score[i]))
         lmb_str_add(out, "teacher    was not tried (--teacher-check N)\n");
     else
         lmb_str_printf(out, "teacher    %s %.*f on %lld images of the data\n",
-            f->task->score[0], f->task->digits, f->teacher_score,
+            f->task->score[0], f->task->digits, f->teacher_score[i],
             (long long)f->teacher_checked);
+}
+
+/* The stage plan, if there is more than one. */
+static void add_stages(lmb_str *out, const lmb_run_facts *f)
+{
+    for (int i = 0; i < f->n_stages && f->n_stages > 1; i++) {
+        const lmb_stage_facts *s = &f->stages[i];
+        lmb_str_printf(out, "stage %d    epochs %lld to %lld, lr %g", i + 1,
+            (long long)s->first, (long long)s->last, s->lr);
+        if (s->teacher >= 0)
+            lmb_str_printf(out, ", teacher %s", f->teachers[s->teacher].text);
+        lmb_str_add(out, "\n");
+    }
 }
 
 static void add_terms(lmb_str *out, const lmb_run_facts *f)
@@ -77,8 +87,10 @@ lmb_status cli_print_plan(const cli *c, const lmb_run *run)
     if (c->quiet)
         return LMB_OK;
     add_network(&out, "student", f.student);
-    if (f.teacher != NULL)
-        add_network(&out, "teacher", f.teacher);
+    for (int i = 0; i < f.n_teachers; i++) {
+        add_network(&out, "teacher", &f.teachers[i]);
+        add_teacher_check(&out, &f, i);
+    }
     lmb_str_printf(&out, "data       %s, %lld images to train on, %lld to %s\n",
         f.config->data, (long long)lmb_dataset_count(f.train),
         (long long)lmb_dataset_count(f.test),
@@ -86,7 +98,7 @@ lmb_status cli_print_plan(const cli *c, const lmb_run *run)
     add_schedule(&out, &f);
     add_precision(&out, &f);
     add_terms(&out, &f);
-    add_teacher_check(&out, &f);
+    add_stages(&out, &f);
     if (f.config->cache != NULL)
         lmb_str_printf(&out, "cache      %s\n", f.config->cache);
     if (f.n_terms > 0) {

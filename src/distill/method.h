@@ -123,10 +123,16 @@ typedef struct lmb_method {
      * are cut (1: none), and how many epochs each lasts (0: all the epochs
      * after the warm-up, divided evenly). */
     int (*phases)(const void *state, double *epochs_each);
+    /* Optional: how many stages a run with one teacher is cut into, for
+     * methods that change from stage to stage (NULL: one). */
+    int (*stages)(const void *state);
     /* Builds the term for one batch: a real scalar in b->g. */
     lmb_value (*build)(void *state, const lmb_build *b);
     /* Optional: fills its graph inputs before each step. */
     lmb_status (*feed)(void *state, const lmb_feed *f);
+    /* Optional, called once when the stage plan is known: EINVAL if a part that
+     * is switched on would never act in a run of so many stages. */
+    lmb_status (*check_stages)(const void *state, int n_stages);
     /* Optional: logits to evaluate in place of the student's own (SimKD). */
     lmb_value (*predict)(void *state, const lmb_build *b);
     void (*fini)(void *state); /* optional; accepts a half-made state */

@@ -4,6 +4,7 @@
 #include "backend/cpu/cpu_optim.h"
 
 #include <math.h>
+#include <string.h>
 
 struct lmb_optim {
     lmb_optim_opts opts;
@@ -40,6 +41,15 @@ void lmb_optim_free(lmb_optim *o)
     lmb_free(o->slot[0]);
     lmb_free(o->slot[1]);
     lmb_free(o);
+}
+
+void lmb_optim_reset(lmb_optim *o)
+{
+    const size_t size = (size_t)lmb_params_data_size(o->store) *
+        lmb_dtype_size(lmb_params_dtype(o->store));
+    for (int i = 0; i < o->slots; i++)
+        memset(o->slot[i], 0, size);
+    o->steps = 0;
 }
 
 /* f64 stores are the exact reference: plain loops. f32 ones run on the

@@ -39,6 +39,8 @@ double lmb_optim_grad_square(lmb_params *store);
 int lmb_optim_slots(const lmb_optim *o);
 const char *lmb_optim_slot_name(const lmb_optim *o, int i);
 void *lmb_optim_slot(lmb_optim *o, int i);
+/* As new: slots are zero, no step was taken. */
+void lmb_optim_reset(lmb_optim *o);
 int64_t lmb_optim_steps(const lmb_optim *o);
 void lmb_optim_set_steps(lmb_optim *o, int64_t steps);
 

@@ -286,7 +286,7 @@ lmb_status lmb_checkpoint_load(const char *path, lmb_run_state *s)
     lmb_weights *w = NULL;
     LMB_TRY(lmb_weights_load(path, &w));
     lmb_run_state found = *s;
-    int64_t optim_steps[1 + LMB_MAX_TERMS] = {0};
+    int64_t optim_steps[LMB_MAX_STORES] = {0};
     reading r = {.w = w, .path = path, .hash = hash_scalars(w)};
     lmb_status st = LMB_OK;
     LMB_GOTO(get_scalars(w, path, &found, optim_steps), st, done);

@@ -10,9 +10,11 @@
 #include "optim/optim.h"
 #include "train/runlog.h"
 
+enum { LMB_MAX_STORES = 1 + LMB_MAX_TERMS * LMB_MAX_STAGES };
+
 typedef struct lmb_run_state {
-    lmb_params *stores[1 + LMB_MAX_TERMS]; /* student, terms */
-    lmb_optim *optims[1 + LMB_MAX_TERMS];
+    lmb_params *stores[LMB_MAX_STORES]; /* student, terms of all stages */
+    lmb_optim *optims[LMB_MAX_STORES];
     int n_stores;
     void *ema, *ema_buffers; /* NULL: off; of the student's sizes */
     /* Where the next step is. */

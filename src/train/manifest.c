@@ -73,26 +73,31 @@ static lmb_status set_file(json_t *to, const char *key, const char *path)
     return LMB_OK;
 }
 
-/* "teacher_top1", "teacher_AP": of the check before the run. */
-static void set_score(json_t *to, const lmb_run_facts *f)
+/* "teacher", "teacher_weights", "teacher_top1": of the second teacher
+ * "teacher2", and so on. */
+static lmb_status set_teacher(json_t *to, const lmb_run_facts *f, int i)
 {
-    char key[32];
-    (void)snprintf(key, sizeof key, "teacher_%s", f->task->score[0]);
-    set_real(to, key, f->teacher_score);
+    char name[24] = "teacher", key[64];
+    if (i > 0)
+        (void)snprintf(name, sizeof name, "teacher%d", i + 1);
+    set_text(to, name, f->teachers[i].text);
+    (void)snprintf(key, sizeof key, "%s_weights", name);
+    LMB_TRY(set_file(to, key, f->config->teachers[i].weights));
+    (void)snprintf(key, sizeof key, "%s_%s", name, f->task->score[0]);
+    set_real(to, key, f->teacher_score[i]);
+    (void)snprintf(key, sizeof key, "%s_checked", name);
+    set_int(to, key, f->teacher_checked);
+    return LMB_OK;
 }
 
 static lmb_status set_networks(json_t *to, const lmb_run_facts *f)
 {
-    set_text(to, "student", f->student->model->name);
+    set_text(to, "student", f->student->text);
     set_int(to, "student_parameters", lmb_params_trainable(f->student->params));
     if (f->config->init != NULL)
         LMB_TRY(set_file(to, "init", f->config->init));
-    if (f->teacher == NULL)
-        return LMB_OK;
-    set_text(to, "teacher", f->teacher->model->name);
-    LMB_TRY(set_file(to, "teacher_weights", f->config->teachers[0].weights));
-    set_score(to, f);
-    set_int(to, "teacher_checked", f->teacher_checked);
+    for (int i = 0; i < f->n_teachers; i++)
+        LMB_TRY(set_teacher(to, f, i));
     return LMB_OK;
 }
 

@@ -41,7 +41,7 @@ static void add_numbers(
 static void add_teacher(lmb_cache_key *key, const lmb_run *run)
 {
     uint64_t h = 0;
-    const lmb_network *t = &run->teacher;
+    const lmb_network *t = &run->teachers[0];
     lmb_run_hash_store(&h, t->params);
     lmb_cache_key_add(key, "teacher", "%s", t->text);
     lmb_cache_key_add(key, "teacher_xxh64", "%016llx", (unsigned long long)h);
@@ -123,7 +123,7 @@ static lmb_status open_files(lmb_run *run, lmb_run_cache *c)
     make_key(key, run);
     LMB_GOTO(
         lmb_cache_open(run->config->cache, key, lmb_dataset_count(run->opened),
-            run->teacher.classes, n, needed, &c->files),
+            run->teachers[0].classes, n, needed, &c->files),
         st, done);
 done:
     lmb_free(needed);
@@ -142,7 +142,7 @@ lmb_status lmb_run_cache_open(lmb_run *run)
             "--cache %s: a cache holds the logits of classification, and %s "
             "is a detector",
             run->config->cache, run->student.model->name);
-    if (run->n_terms == 0)
+    if (run->stage->n_terms == 0)
         return LMB_FAIL(LMB_EUSAGE,
             "--cache %s: a cache holds a teacher's logits, and no method "
             "reads them",
@@ -150,7 +150,7 @@ lmb_status lmb_run_cache_open(lmb_run *run)
     LMB_TRY(LMB_NEW(run->cache, 1));
     lmb_run_cache *c = run->cache;
     LMB_TRY(LMB_NEW(c->rows, batch));
-    LMB_TRY(LMB_NEW(c->logits, batch * run->teacher.classes));
+    LMB_TRY(LMB_NEW(c->logits, batch * run->teachers[0].classes));
     LMB_TRY(open_files(run, c));
     /* The first step declares connectors and is likely the one to be run. */
     LMB_TRY(lmb_cache_find(c->files, 1, &complete));

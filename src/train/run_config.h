@@ -9,6 +9,7 @@
 enum {
     LMB_MAX_METHODS = 8,
     LMB_MAX_TEACHERS = 4,
+    LMB_MAX_STAGES = 4,
     LMB_MAX_OPTIONS = 48,
 };
 
@@ -50,6 +51,7 @@ typedef struct lmb_train_opts {
     int64_t teacher_check; /* samples; 0: off */
     int64_t max_steps; /* stop after so many; 0: off (tests, benchmarks) */
     bool allow_reference;
+    bool stage_restart; /* optimiser and connectors begin anew in a stage */
 } lmb_train_opts;
 extern const lmb_opt lmb_train_opts_table[];
 
@@ -67,7 +69,17 @@ typedef struct lmb_teacher_config {
     const char *weights;
     bool has_norm;
     double mean[3], std[3];
+    double input; /* factor on the student's input size; 1 */
 } lmb_teacher_config;
+
+/* One entry of `stages:`: which teacher teaches until when. */
+typedef struct lmb_stage_config {
+    int teacher; /* of teachers[], from 0 */
+    double until; /* its last epoch; NaN: equal parts of what is left */
+    double lr; /* NaN: the run's */
+    bool has_methods; /* else all of them */
+    bool method[LMB_MAX_METHODS];
+} lmb_stage_config;
 
 /* Texts are borrowed: they live in `arena`. */
 typedef struct lmb_run_config {
@@ -79,6 +91,8 @@ typedef struct lmb_run_config {
     int64_t classes; /* 0: from the data */
     lmb_teacher_config teachers[LMB_MAX_TEACHERS];
     int n_teachers;
+    lmb_stage_config stages[LMB_MAX_STAGES];
+    int n_stages; /* 0: one for each teacher, or what the methods ask for */
     lmb_method_config methods[LMB_MAX_METHODS];
     int n_methods;
     double ce_weight; /* NaN: the first method's default */

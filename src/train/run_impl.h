@@ -9,6 +9,20 @@
 
 enum { LMB_MAX_STEPS = 4 };
 
+/* A part of the epochs with a teacher, terms and a schedule of its own. */
+typedef struct lmb_stage {
+    const lmb_network *teacher; /* NULL: none */
+    int teacher_index;
+    int64_t first, last; /* epochs, from 1 */
+    lmb_term terms[LMB_MAX_TERMS];
+    int store[LMB_MAX_TERMS]; /* of lmb_run_state.stores */
+    int config[LMB_MAX_TERMS]; /* of lmb_run_config.methods */
+    int n_terms;
+    double task_weight; /* of cross-entropy, of a detector's own losses */
+    lmb_schedule schedule;
+    int64_t schedule_first; /* the epoch that the schedule counts as 1 */
+} lmb_stage;
+
 struct lmb_run {
     const lmb_run_config *config;
     lmb_observer observer;
@@ -18,14 +32,14 @@ struct lmb_run {
     const lmb_dataset *train_data, *chosen;
     lmb_transform train_transform;
     lmb_loader *loader;
-    lmb_network student, teacher;
-    bool has_teacher;
-    lmb_term terms[LMB_MAX_TERMS];
-    int n_terms;
-    double task_weight; /* of cross-entropy, of a detector's own losses */
+    lmb_network student, teachers[LMB_MAX_TEACHERS];
+    int n_teachers;
+    /* In turn; without teachers there is one stage with no terms. */
+    lmb_stage stages[LMB_MAX_STAGES];
+    int n_stages;
+    lmb_stage *stage; /* the one of the current epoch */
     bool bf16;
     int threads;
-    lmb_schedule schedule;
     lmb_workspace *workspace;
     /* By batch size and origin of the teacher's logits, of one phase set. */
     lmb_train_step *steps[LMB_MAX_STEPS];
@@ -41,7 +55,7 @@ struct lmb_run {
     int lock;
     const char *lock_path;
     const lmb_task *task;
-    double teacher_score;
+    double teacher_score[LMB_MAX_TEACHERS]; /* of the check; NaN: not tried */
     int64_t teacher_checked, start_step;
     double begun, last_save; /* seconds of the monotonic clock */
     double train_seconds;
@@ -56,6 +70,18 @@ lmb_status lmb_run_path(
 lmb_status lmb_run_step_for(
     lmb_run *run, int64_t batch, lmb_train_step **out) LMB_MUST_CHECK;
 lmb_status lmb_run_save(lmb_run *run) LMB_MUST_CHECK;
+/* Methods, stages and their schedules (run_stages.c); fini frees the terms. */
+lmb_status lmb_run_open_stages(lmb_run *run) LMB_MUST_CHECK;
+/* After the networks: declares and draws the connectors of every stage. */
+lmb_status lmb_run_open_connectors(lmb_run *run) LMB_MUST_CHECK;
+/* Adds what a resumed run must have in common to the hash. */
+lmb_status lmb_run_hash_stages(
+    const lmb_run *run, lmb_str *text) LMB_MUST_CHECK;
+void lmb_run_fini_stages(lmb_run *run);
+/* The stage of an epoch. */
+lmb_stage *lmb_run_stage_at(lmb_run *run, int64_t epoch);
+/* The step that the current stage and phases need. */
+lmb_step_spec lmb_run_step_spec(const lmb_run *run, int64_t batch);
 /* Phases of the terms at `epoch`; plans of other phases are dropped. */
 void lmb_run_enter_epoch(lmb_run *run, int64_t epoch);
 /* Continues the hash *h over the parameters and buffers of a store. */

@@ -79,16 +79,16 @@ static lmb_status open_student(lmb_run *run)
     if (c->student == NULL)
         return LMB_FAIL(LMB_EUSAGE,
             "no network to train: --student NAME (limbeck list models)");
-    const lmb_model *model = NULL;
-    LMB_TRY(lmb_model_get(c->student, &model));
-    run->task = lmb_task_find(model->task);
+    lmb_model_spec spec;
+    LMB_TRY(lmb_model_spec_parse(c->student, &spec));
+    run->task = lmb_task_find(spec.model->task);
     const int classes = lmb_dataset_classes(run->train_data);
     if (c->classes != 0 && c->classes != classes)
         return LMB_FAIL(LMB_EINVAL,
             "--classes %lld, but the data has %d classes",
             (long long)c->classes, classes);
-    LMB_TRY(lmb_network_new(
-        model, classes, input_size(run), LMB_F32, &run->student));
+    LMB_TRY(lmb_network_make(
+        &spec, classes, input_size(run), LMB_F32, &run->student));
     lmb_dataset_mean_std(run->train_data, run->student.mean, run->student.std);
     lmb_params_init(run->student.params, (uint64_t)c->train.seed);
     if (c->init == NULL || run->has_checkpoint)
@@ -101,22 +101,10 @@ static lmb_status open_student(lmb_run *run)
     return st;
 }
 
-static lmb_status open_teacher(lmb_run *run)
+static lmb_status open_teacher(lmb_run *run, int i)
 {
-    const lmb_run_config *c = run->config;
-    if (c->n_teachers == 0) {
-        if (c->n_methods > 0)
-            return LMB_FAIL(LMB_EUSAGE,
-                "a method needs a teacher: --teacher NAME --teacher-weights "
-                "FILE");
-        return LMB_OK;
-    }
-    if (c->n_teachers > 1)
-        return LMB_FAIL(LMB_EUNSUPPORTED,
-            "%d teachers: several teachers work in stages, which "
-            "classification does not have yet",
-            c->n_teachers);
-    const lmb_teacher_config *t = &c->teachers[0];
+    const lmb_teacher_config *t = &run->config->teachers[i];
+    lmb_network *net = &run->teachers[i];
     if (t->weights == NULL)
         return LMB_FAIL(LMB_EUSAGE,
             "teacher %s has no weights: "
@@ -124,87 +112,33 @@ static lmb_status open_teacher(lmb_run *run)
             or_else(t->model, ""));
     LMB_TRY(lmb_network_load(t->weights, t->model, t->has_norm ? t->mean : NULL,
         t->has_norm ? t->std : NULL, run->student.mean, run->student.std,
-        input_size(run), &run->teacher, NULL));
-    run->has_teacher = true;
-    if (run->teacher.classes != run->student.classes)
+        input_size(run), net, NULL));
+    run->n_teachers = i + 1;
+    if (lmb_network_detects(net) != lmb_network_detects(&run->student))
+        return LMB_FAIL(LMB_EINVAL,
+            "teacher %s is for %s, the student for %s: they must be of one "
+            "task",
+            t->weights, net->model->task, run->student.model->task);
+    if (net->classes != run->student.classes)
         return LMB_FAIL(LMB_EINVAL,
             "teacher %s has %d classes, the data %d: they must be the same",
-            t->weights, run->teacher.classes, run->student.classes);
+            t->weights, net->classes, run->student.classes);
     return LMB_OK;
 }
 
-/* --- methods
- * ------------------------------------------------------------------------ */
-
-static lmb_status open_term(
-    lmb_run *run, const lmb_method_config *c, lmb_term *term)
-{
-    LMB_TRY(lmb_method_get(c->name, &term->method));
-    LMB_TRY(lmb_params_new(LMB_F32, &term->params));
-    LMB_TRY(lmb_method_new(
-        term->method, c->n_options, c->key, c->value, &term->state));
-    term->weight = isnan(c->weight) ? term->method->weight : c->weight;
-    term->warmup = isnan(c->warmup) ? term->method->warmup : c->warmup;
-    for (int i = 0; i < c->n_map; i++)
-        LMB_TRY(lmb_pairing_parse(
-            run->config->arena, c->map[i], &term->map[term->n_map++]));
-    if ((term->method->needs & LMB_NEED_STRONG_VIEW) != 0 ||
-        term->method->predict != NULL)
-        return LMB_FAIL(LMB_EUNSUPPORTED,
-            "%s needs a second view or a head of its own, which the trainer "
-            "does not offer yet",
-            term->method->name);
-    if ((term->method->needs & LMB_NEED_BOXES) != 0 &&
-        !lmb_task_is_detection(run->task))
-        return LMB_FAIL(LMB_EINVAL, "%s needs boxes: it is for detectors",
-            term->method->name);
-    return LMB_OK;
-}
-
-static lmb_status open_terms(lmb_run *run)
+static lmb_status open_teachers(lmb_run *run)
 {
     const lmb_run_config *c = run->config;
-    for (int i = 0; i < c->n_methods; i++) {
-        run->n_terms = i + 1;
-        LMB_TRY(open_term(run, &c->methods[i], &run->terms[i]));
-    }
-    if (!isnan(c->ce_weight))
-        run->task_weight = c->ce_weight;
-    else
-        run->task_weight =
-            run->n_terms > 0 ? run->terms[0].method->ce_weight : 1;
+    if (c->n_teachers == 0 && c->n_methods > 0)
+        return LMB_FAIL(LMB_EUSAGE,
+            "a method needs a teacher: --teacher NAME --teacher-weights FILE");
+    for (int i = 0; i < c->n_teachers; i++)
+        LMB_TRY(open_teacher(run, i));
     return LMB_OK;
 }
 
-/* --- schedule, precision, threads
- * ------------------------------------------------------ */
-
-static void set_schedule(lmb_run *run)
-{
-    const lmb_run_config *c = run->config;
-    const lmb_train_opts *t = &c->train;
-    lmb_schedule *s = &run->schedule;
-    *s = (lmb_schedule){
-        .kind = (lmb_schedule_kind)t->schedule,
-        .lr = t->lr > 0 ? t->lr : run->student.model->default_lr,
-        .decay_rate = t->decay_rate,
-        .min_lr = t->min_lr,
-        .epochs = (double)t->epochs,
-        .warmup_epochs = t->warmup_epochs,
-        .warmup_start = 0.001,
-    };
-    for (int i = 0; i < c->n_decays; i++)
-        s->decay_epochs[s->n_decays++] = c->decay_epochs[i];
-    /* The default: mdistiller's 150, 180, 210 of 240, in proportion; in short
-     * runs two of them may fall on one epoch, which counts once. */
-    static const double usual[] = {0.625, 0.75, 0.875};
-    for (size_t i = 0; c->n_decays < 0 && i < LMB_COUNT(usual); i++) {
-        const double at = floor(usual[i] * (double)t->epochs);
-        if (at > 0 &&
-            (s->n_decays == 0 || at > s->decay_epochs[s->n_decays - 1]))
-            s->decay_epochs[s->n_decays++] = at;
-    }
-}
+/* --- precision, threads
+ * */
 
 static lmb_status set_precision(lmb_run *run)
 {
@@ -233,31 +167,44 @@ lmb_eval_spec lmb_run_eval_spec(const lmb_run *run)
     };
 }
 
-static lmb_status check_teacher(lmb_run *run)
+/* Three deviations above guessing, or it is guessing; a detector that finds
+ * nothing at all has an AP of almost 0. */
+static double chance_level(const lmb_run *run, double images)
 {
-    const int64_t limit = run->config->train.teacher_check;
-    run->teacher_score = NAN;
-    if (!run->has_teacher || limit == 0)
-        return LMB_OK;
+    const double chance = 1.0 / run->student.classes;
+    if (lmb_task_is_detection(run->task))
+        return 1e-3;
+    return 100 * (chance + 3 * sqrt(chance * (1 - chance) / images));
+}
+
+static lmb_status check_teacher(lmb_run *run, int i)
+{
     lmb_eval_spec spec = lmb_run_eval_spec(run);
-    spec.limit = limit;
+    spec.limit = run->config->train.teacher_check;
     lmb_eval_result r = {0};
-    LMB_TRY(lmb_evaluate(&run->teacher, run->chosen, &spec, &r));
-    run->teacher_score = r.score[0];
+    LMB_TRY(lmb_evaluate(&run->teachers[i], run->chosen, &spec, &r));
+    run->teacher_score[i] = r.score[0];
     run->teacher_checked = r.count;
-    const double n = (double)r.count;
     lmb_eval_fini(&r);
-    /* Three deviations above guessing, or it is guessing. */
-    const double chance = 1.0 / run->teacher.classes;
-    const double least = 100 * (chance + 3 * sqrt(chance * (1 - chance) / n));
-    if (run->teacher_score > least || run->config->force)
+    if (run->config->force ||
+        run->teacher_score[i] > chance_level(run, (double)run->teacher_checked))
         return LMB_OK;
     return LMB_FAIL(LMB_EFORMAT,
-        "teacher %s is right on %.2f %% of %lld images, no better than "
-        "chance: wrong weights, class order or normalisation? (--force "
-        "goes on)",
-        run->config->teachers[0].weights, run->teacher_score,
+        "teacher %s has %s %.*f on %lld images, no better than chance: wrong "
+        "weights, class order or normalisation? (--force goes on)",
+        run->config->teachers[i].weights, run->task->score[0],
+        run->task->digits, run->teacher_score[i],
         (long long)run->teacher_checked);
+}
+
+static lmb_status check_teachers(lmb_run *run)
+{
+    for (int i = 0; i < LMB_MAX_TEACHERS; i++)
+        run->teacher_score[i] = NAN;
+    for (int i = 0; i < run->n_teachers; i++)
+        if (run->config->train.teacher_check > 0)
+            LMB_TRY(check_teacher(run, i));
+    return LMB_OK;
 }
 
 /* --- state
@@ -277,10 +224,6 @@ static lmb_status open_state(lmb_run *run)
         .beta2 = t->beta2,
         .eps = t->eps,
     };
-    s->stores[0] = run->student.params;
-    for (int i = 0; i < run->n_terms; i++)
-        s->stores[1 + i] = run->terms[i].params;
-    s->n_stores = 1 + run->n_terms;
     for (int i = 0; i < s->n_stores; i++)
         LMB_TRY(lmb_optim_new(&opts, s->stores[i], &s->optims[i]));
     if (t->ema > 0) {
@@ -322,52 +265,32 @@ void lmb_run_hash_store(uint64_t *h, const lmb_params *store)
         (size_t)lmb_params_buffers_size(store) * size, *h);
 }
 
-/* By values, however they were given: config.yaml spells all of them. */
-static lmb_status hash_term(
-    uint64_t *h, const lmb_term *term, const lmb_method_config *c)
-{
-    lmb_str text = {0};
-    const lmb_opt *row = term->method->opts;
-    hash_text(h, "%s %a %a", term->method->name, term->weight, term->warmup);
-    for (; row != NULL && row->name != NULL; row++) {
-        lmb_str_printf(&text, "%s=", row->name);
-        lmb_opt_print(row, term->state, &text);
-    }
-    const lmb_status st = lmb_str_status(&text);
-    if (st == LMB_OK && text.length > 0)
-        *h = lmb_xxh64(text.text, text.length, *h);
-    for (int k = 0; k < c->n_map; k++)
-        hash_text(h, "%s", c->map[k]);
-    lmb_str_fini(&text);
-    return st;
-}
-
 /* What must be equal for a resumed run to be the same run. */
 static lmb_status hash_config(lmb_run *run)
 {
     uint64_t h = 1;
     const lmb_run_config *c = run->config;
-    hash_text(&h, "%s %llx %llx", run->student.model->name,
+    hash_text(&h, "%s %llx %llx", run->student.text,
         (unsigned long long)lmb_dataset_hash(run->train_data),
         (unsigned long long)lmb_dataset_hash(run->chosen));
-    if (run->has_teacher) {
-        const lmb_network *t = &run->teacher;
-        hash_text(&h, "%s %a %a %a %a %a %a", t->model->name, t->mean[0],
-            t->mean[1], t->mean[2], t->std[0], t->std[1], t->std[2]);
+    for (int i = 0; i < run->n_teachers; i++) {
+        const lmb_network *t = &run->teachers[i];
+        hash_text(&h, "%s %a %a %a %a %a %a", t->text, t->mean[0], t->mean[1],
+            t->mean[2], t->std[0], t->std[1], t->std[2]);
         lmb_run_hash_store(&h, t->params);
     }
-    for (int i = 0; i < run->n_terms; i++)
-        LMB_TRY(hash_term(&h, &run->terms[i], &c->methods[i]));
+    lmb_str stages = {0};
+    const lmb_status st = lmb_run_hash_stages(run, &stages);
+    if (st == LMB_OK && stages.length > 0)
+        h = lmb_xxh64(stages.text, stages.length, h);
+    lmb_str_fini(&stages);
+    LMB_TRY(st);
     const lmb_train_opts *t = &c->train;
-    hash_text(&h, "%a %lld %lld %a %a %a %d %d %a %a %a %lld %d %d",
-        run->task_weight, (long long)t->epochs, (long long)t->batch,
-        run->schedule.lr, t->momentum, t->weight_decay, (int)t->nesterov,
-        (int)t->optimizer, t->beta1, t->beta2, t->eps, (long long)t->seed,
-        (int)t->augment, (int)run->bf16);
-    hash_text(&h, "%d %a %a %a %a %a", (int)t->schedule, t->decay_rate,
-        t->min_lr, t->warmup_epochs, t->clip_norm, t->ema);
-    for (int i = 0; i < run->schedule.n_decays; i++)
-        hash_text(&h, "%a", run->schedule.decay_epochs[i]);
+    hash_text(&h, "%lld %lld %a %a %d %d %a %a %a %lld %d %d",
+        (long long)t->epochs, (long long)t->batch, t->momentum, t->weight_decay,
+        (int)t->nesterov, (int)t->optimizer, t->beta1, t->beta2, t->eps,
+        (long long)t->seed, (int)t->augment, (int)run->bf16);
+    hash_text(&h, "%a %a", t->clip_norm, t->ema);
     (void)snprintf(run->state.config_hash, sizeof run->state.config_hash,
         "%016llx", (unsigned long long)h);
     return LMB_OK;
@@ -473,24 +396,13 @@ static lmb_status open_run(lmb_run *run)
     LMB_TRY(set_precision(run));
     LMB_TRY(open_data(run));
     LMB_TRY(open_student(run));
-    LMB_TRY(open_teacher(run));
-    LMB_TRY(open_terms(run));
-    set_schedule(run);
-    LMB_TRY(check_teacher(run));
+    LMB_TRY(open_teachers(run));
+    LMB_TRY(lmb_run_open_stages(run));
+    LMB_TRY(check_teachers(run));
     LMB_TRY(lmb_workspace_new(&run->workspace));
     LMB_TRY(open_loader(run));
     LMB_TRY(lmb_run_cache_open(run));
-    /* The first step declares the connectors of the methods. */
-    lmb_run_enter_epoch(run, 1);
-    lmb_train_step *first = NULL;
-    const int64_t count = lmb_dataset_count(run->train_data);
-    const int64_t batch = run->config->train.batch;
-    LMB_TRY(lmb_run_step_for(run, batch < count ? batch : count, &first));
-    for (int i = 0; i < run->n_terms; i++) {
-        LMB_TRY(lmb_params_seal(run->terms[i].params));
-        lmb_params_init(
-            run->terms[i].params, (uint64_t)run->config->train.seed);
-    }
+    LMB_TRY(lmb_run_open_connectors(run));
     LMB_TRY(open_state(run));
     LMB_TRY(hash_config(run));
     return open_directory(run);
@@ -533,12 +445,9 @@ void lmb_run_free(lmb_run *run)
         lmb_optim_free(run->state.optims[i]);
     lmb_free(run->state.ema);
     lmb_free(run->state.ema_buffers);
-    for (int i = 0; i < run->n_terms; i++) {
-        if (run->terms[i].method != NULL)
-            lmb_method_free(run->terms[i].method, run->terms[i].state);
-        lmb_params_free(run->terms[i].params);
-    }
-    lmb_network_fini(&run->teacher);
+    lmb_run_fini_stages(run);
+    for (int i = 0; i < run->n_teachers; i++)
+        lmb_network_fini(&run->teachers[i]);
     lmb_network_fini(&run->student);
     lmb_dataset_free(run->test);
     lmb_dataset_free(run->fraction);

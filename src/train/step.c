@@ -367,17 +367,33 @@ static lmb_status differentiate(lmb_train_step *s)
     return lmb_plan_compile(s->g, n, out, &opts, &s->plan);
 }
 
-static lmb_status make(lmb_train_step *s)
+static lmb_status make_graph(lmb_train_step *s)
 {
     lmb_status st = LMB_OK;
     side *sides = NULL;
     LMB_TRY(LMB_NEW(sides, 2));
     LMB_GOTO(lmb_graph_new(&s->g), st, done);
     build(s, &sides[0], &sides[1]);
-    LMB_GOTO(differentiate(s), st, done);
-    LMB_GOTO(lmb_train_step_connect(s), st, done);
+    LMB_GOTO(lmb_graph_status(s->g), st, done);
 done:
     lmb_free(sides);
+    return st;
+}
+
+static lmb_status make(lmb_train_step *s)
+{
+    LMB_TRY(make_graph(s));
+    LMB_TRY(differentiate(s));
+    return lmb_train_step_connect(s);
+}
+
+lmb_status lmb_train_step_declare(const lmb_step_spec *spec)
+{
+    lmb_train_step *s = NULL;
+    LMB_TRY(LMB_NEW(s, 1));
+    s->spec = *spec;
+    const lmb_status st = make_graph(s);
+    lmb_train_step_free(s);
     return st;
 }
 

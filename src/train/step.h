@@ -95,6 +95,8 @@ typedef struct lmb_train_step {
 lmb_status lmb_train_step_new(
     const lmb_step_spec *spec, lmb_train_step **out) LMB_MUST_CHECK;
 void lmb_train_step_free(lmb_train_step *s);
+/* Only adds the parameters that the step needs to the stores. */
+lmb_status lmb_train_step_declare(const lmb_step_spec *spec) LMB_MUST_CHECK;
 /* Points the plan at the step's own input memory (step_run.c). */
 lmb_status lmb_train_step_connect(lmb_train_step *s) LMB_MUST_CHECK;
 

@@ -28,11 +28,26 @@ static void drop_steps(lmb_run *run)
     run->n_steps = 0;
 }
 
+/* A stage that begins: fresh optimisers and, in stores that several stages
+ * share, fresh connectors. Only at the border itself, so that a run resumed
+ * inside the stage goes on. */
+static void begin_stage(lmb_run *run)
+{
+    lmb_run_state *s = &run->state;
+    if (run->stage == run->stages || !run->config->train.stage_restart ||
+        s->epoch != run->stage->first || s->step_in_epoch != 0)
+        return;
+    for (int i = 0; i < s->n_stores; i++)
+        lmb_optim_reset(s->optims[i]);
+}
+
 void lmb_run_enter_epoch(lmb_run *run, int64_t epoch)
 {
-    bool changed = false;
-    for (int i = 0; i < run->n_terms; i++) {
-        const lmb_term *t = &run->terms[i];
+    lmb_stage *stage = lmb_run_stage_at(run, epoch);
+    bool changed = stage != run->stage;
+    run->stage = stage;
+    for (int i = 0; i < run->stage->n_terms; i++) {
+        const lmb_term *t = &run->stage->terms[i];
         const int phase = lmb_method_phase(
             t->method, t->state, epoch, run->config->train.epochs, t->warmup);
         changed = changed || phase != run->phase[i];
@@ -40,6 +55,29 @@ void lmb_run_enter_epoch(lmb_run *run, int64_t epoch)
     }
     if (changed)
         drop_steps(run);
+}
+
+lmb_step_spec lmb_run_step_spec(const lmb_run *run, int64_t batch)
+{
+    const lmb_stage *stage = run->stage;
+    lmb_step_spec spec = {
+        .batch = batch,
+        .height = run->train_transform.height,
+        .width = run->train_transform.width,
+        .samples = lmb_dataset_count(run->opened),
+        .student = &run->student,
+        .teacher = stage->teacher,
+        .terms = stage->terms,
+        .n_terms = stage->n_terms,
+        .task_weight = stage->task_weight,
+        .stage = (int)(stage - run->stages),
+        .bf16 = run->bf16,
+        .allow_reference = run->config->train.allow_reference,
+        .teacher_logits = lmb_run_cache_use(run),
+        .workspace = run->workspace,
+    };
+    memcpy(spec.phase, run->phase, sizeof spec.phase);
+    return spec;
 }
 
 lmb_status lmb_run_step_for(lmb_run *run, int64_t batch, lmb_train_step **out)
@@ -52,22 +90,7 @@ lmb_status lmb_run_step_for(lmb_run *run, int64_t batch, lmb_train_step **out)
         }
     if (run->n_steps == LMB_MAX_STEPS)
         drop_steps(run);
-    lmb_step_spec spec = {
-        .batch = batch,
-        .height = run->train_transform.height,
-        .width = run->train_transform.width,
-        .samples = lmb_dataset_count(run->opened),
-        .student = &run->student,
-        .teacher = run->has_teacher ? &run->teacher : NULL,
-        .terms = run->terms,
-        .n_terms = run->n_terms,
-        .task_weight = run->task_weight,
-        .bf16 = run->bf16,
-        .allow_reference = run->config->train.allow_reference,
-        .teacher_logits = lmb_run_cache_use(run),
-        .workspace = run->workspace,
-    };
-    memcpy(spec.phase, run->phase, sizeof spec.phase);
+    const lmb_step_spec spec = lmb_run_step_spec(run, batch);
     LMB_TRY(lmb_train_step_new(&spec, &run->steps[run->n_steps]));
     *out = run->steps[run->n_steps++];
     return LMB_OK;
@@ -88,12 +111,22 @@ static lmb_status non_finite(
         (long long)run->state.step, where[0] != '\0' ? where : "the update");
 }
 
-static double gradient_norm(const lmb_run_state *s)
+/* The stores that learn now: the student's, then those of the stage's terms;
+ * returns how many. Others keep what they have. */
+static int active_stores(const lmb_run *run, int out[1 + LMB_MAX_TERMS])
 {
-    double sum = 0;
-    for (int i = 0; i < s->n_stores; i++)
-        sum += lmb_optim_grad_square(s->stores[i]);
-    return sqrt(sum);
+    out[0] = 0;
+    for (int i = 0; i < run->stage->n_terms; i++)
+        out[1 + i] = run->stage->store[i];
+    return 1 + run->stage->n_terms;
+}
+
+static double current_lr(const lmb_run *run, int64_t step_in_epoch)
+{
+    const lmb_stage *stage = run->stage;
+    return lmb_schedule_lr(&stage->schedule,
+        run->state.epoch - stage->schedule_first + 1, step_in_epoch,
+        lmb_loader_steps(run->loader));
 }
 
 static void move_average(lmb_run *run)
@@ -111,15 +144,19 @@ static void move_average(lmb_run *run)
 static lmb_status update(lmb_run *run, lmb_train_step *step)
 {
     lmb_run_state *s = &run->state;
-    const double norm = gradient_norm(s);
+    int active[1 + LMB_MAX_TERMS];
+    const int n = active_stores(run, active);
+    double square = 0;
+    for (int i = 0; i < n; i++)
+        square += lmb_optim_grad_square(s->stores[active[i]]);
+    const double norm = sqrt(square);
     if (!isfinite(norm))
         return non_finite(run, step, "the norm of the gradients", norm);
     const double clip = run->config->train.clip_norm;
     const double scale = clip > 0 && norm > clip ? clip / norm : 1;
-    const double lr = lmb_schedule_lr(&run->schedule, s->epoch,
-        s->step_in_epoch, lmb_loader_steps(run->loader));
-    for (int i = 0; i < s->n_stores; i++)
-        lmb_optim_step(s->optims[i], lr, scale);
+    const double lr = current_lr(run, s->step_in_epoch);
+    for (int i = 0; i < n; i++)
+        lmb_optim_step(s->optims[active[i]], lr, scale);
     move_average(run);
     return LMB_OK;
 }
@@ -151,7 +188,7 @@ static lmb_status train_batch(lmb_run *run)
     s->sum_loss += r.loss * n;
     for (int i = 0; i < step->n_parts; i++)
         s->sum_part[i] += r.part[i] * n;
-    for (int i = 0; i < run->n_terms; i++)
+    for (int i = 0; i < run->stage->n_terms; i++)
         s->sum_term[i] += r.term[i] * n;
     s->sum_images += batch.count;
     s->sum_correct += r.correct;
@@ -174,15 +211,13 @@ static lmb_row epoch_row(const lmb_run *run, double images_per_second)
         .split = "train",
         .loss = s->sum_loss / n,
         .task = run->task,
-        .n_terms = run->n_terms,
-        .lr = lmb_schedule_lr(&run->schedule, s->epoch,
-            s->step_in_epoch > 0 ? s->step_in_epoch - 1 : 0,
-            lmb_loader_steps(run->loader)),
+        .n_terms = run->stage->n_terms,
+        .lr = current_lr(run, s->step_in_epoch > 0 ? s->step_in_epoch - 1 : 0),
         .images_per_second = images_per_second,
         .seconds = lmb_run_now() - run->begun,
     };
-    for (int i = 0; i < run->n_terms; i++) {
-        row.term_name[i] = run->terms[i].method->name;
+    for (int i = 0; i < run->stage->n_terms; i++) {
+        row.term_name[i] = run->stage->terms[i].method->name;
         row.term[i] = s->sum_term[i] / n;
     }
     const lmb_train_step *step = run->n_steps > 0 ? run->steps[0] : NULL;
@@ -429,6 +464,7 @@ static lmb_status train_epoch(lmb_run *run)
     lmb_run_state *s = &run->state;
     LMB_TRY(lmb_run_cache_enter(run));
     lmb_run_enter_epoch(run, s->epoch);
+    begin_stage(run);
     LMB_TRY(train_steps(run));
     LMB_TRY(lmb_run_cache_leave(run));
     const bool last = s->epoch == t->epochs || out_of_steps(run);
@@ -484,8 +520,10 @@ lmb_status lmb_run_finish(lmb_run *run, lmb_run_result *out)
     if (st == LMB_OK)
         st = lmb_evaluate(&run->student, test, &spec, &out->student);
     swap_average(run);
-    if (st == LMB_OK && run->has_teacher)
-        st = lmb_evaluate(&run->teacher, test, &spec, &out->teacher);
+    /* The last teacher is the one that the student is held against. */
+    if (st == LMB_OK && run->n_teachers > 0)
+        st = lmb_evaluate(
+            run->stages[run->n_stages - 1].teacher, test, &spec, &out->teacher);
     if (st == LMB_OK)
         st = lmb_result_save(run->config->out, run->task, test, out);
     if (st != LMB_OK)
@@ -508,11 +546,12 @@ lmb_run_facts lmb_run_describe(const lmb_run *run)
     lmb_run_facts f = {
         .config = run->config,
         .student = &run->student,
-        .teacher = run->has_teacher ? &run->teacher : NULL,
-        .terms = run->terms,
-        .n_terms = run->n_terms,
-        .task_weight = run->task_weight,
-        .lr = run->schedule.lr,
+        .n_teachers = run->n_teachers,
+        .teachers = run->teachers,
+        .terms = run->stage->terms,
+        .n_terms = run->stage->n_terms,
+        .task_weight = run->stage->task_weight,
+        .lr = run->stages[0].schedule.lr,
         .bf16 = run->bf16,
         .threads = run->threads,
         .train = run->train_data,
@@ -523,11 +562,20 @@ lmb_run_facts lmb_run_describe(const lmb_run *run)
         .task = run->task,
         .teacher_score = run->teacher_score,
         .teacher_checked = run->teacher_checked,
-        .n_decays = run->schedule.n_decays,
+        .n_decays = run->stages[0].schedule.n_decays,
+        .n_stages = run->n_stages,
         .start_step = run->start_step,
         .peak_plan_bytes = lmb_workspace_size(run->workspace),
     };
-    memcpy(f.decay_epochs, run->schedule.decay_epochs, sizeof f.decay_epochs);
+    memcpy(f.decay_epochs, run->stages[0].schedule.decay_epochs,
+        sizeof f.decay_epochs);
+    for (int i = 0; i < run->n_stages; i++)
+        f.stages[i] = (lmb_stage_facts){
+            .teacher = run->stages[i].teacher_index,
+            .first = run->stages[i].first,
+            .last = run->stages[i].last,
+            .lr = run->stages[i].schedule.lr,
+        };
     return f;
 }
 

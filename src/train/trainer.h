@@ -59,11 +59,20 @@ lmb_status lmb_run_open(const lmb_run_config *config,
 lmb_status lmb_run_train(lmb_run *run) LMB_MUST_CHECK;
 void lmb_run_free(lmb_run *run);
 
+typedef struct lmb_stage_facts {
+    int teacher; /* of lmb_run_facts.teachers; -1: none */
+    int64_t first, last; /* epochs */
+    double lr;
+} lmb_stage_facts;
+
 /* What a run is made of, for tables, manifests and reports. */
 typedef struct lmb_run_facts {
     const lmb_run_config *config;
-    const lmb_network *student, *teacher; /* teacher NULL: plain training */
-    const lmb_term *terms;
+    const lmb_network *student, *teachers;
+    int n_teachers; /* 0: plain training */
+    lmb_stage_facts stages[LMB_MAX_STAGES];
+    int n_stages;
+    const lmb_term *terms; /* of the current stage */
     int n_terms;
     double task_weight, lr;
     bool bf16;
@@ -72,7 +81,7 @@ typedef struct lmb_run_facts {
     bool chosen_on_test; /* no held-out split */
     int64_t steps_per_epoch;
     const lmb_task *task;
-    double teacher_score; /* of its check; NaN if it was not tried */
+    const double *teacher_score; /* of each check; NaN: it was not tried */
     int64_t teacher_checked;
     double decay_epochs[LMB_MAX_DECAYS];
     int n_decays;

@@ -1,0 +1,310 @@
+/* run_stages.c: the stages of a run: which teacher teaches when, by which
+ * methods, at which learning rate. Most runs have one. */
+#include "train/run_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- terms ---------------------------------------------------------------- */
+
+static lmb_status check_needs(const lmb_run *run, const lmb_method *m)
+{
+    if ((m->needs & LMB_NEED_STRONG_VIEW) != 0 || m->predict != NULL)
+        return LMB_FAIL(LMB_EUNSUPPORTED,
+            "%s needs a second view or a head of its own, which the trainer "
+            "does not offer yet",
+            m->name);
+    if ((m->needs & LMB_NEED_BOXES) != 0 && !lmb_task_is_detection(run->task))
+        return LMB_FAIL(
+            LMB_EINVAL, "%s needs boxes: it is for detectors", m->name);
+    return LMB_OK;
+}
+
+static lmb_status open_term(
+    lmb_run *run, const lmb_method_config *c, lmb_term *term)
+{
+    LMB_TRY(lmb_method_get(c->name, &term->method));
+    LMB_TRY(lmb_method_new(
+        term->method, c->n_options, c->key, c->value, &term->state));
+    term->weight = isnan(c->weight) ? term->method->weight : c->weight;
+    term->warmup = isnan(c->warmup) ? term->method->warmup : c->warmup;
+    for (int i = 0; i < c->n_map; i++)
+        LMB_TRY(lmb_pairing_parse(
+            run->config->arena, c->map[i], &term->map[term->n_map++]));
+    return check_needs(run, term->method);
+}
+
+/* Of a detector 1, whatever the methods say: cross-entropy beside them is a
+ * matter of classification. */
+static double task_weight(const lmb_run *run, const lmb_stage *stage)
+{
+    const lmb_run_config *c = run->config;
+    if (!isnan(c->ce_weight))
+        return c->ce_weight;
+    if (stage->n_terms == 0 || lmb_task_is_detection(run->task))
+        return 1;
+    return stage->terms[0].method->ce_weight;
+}
+
+/* A store of its own, or that of the method in an earlier stage. */
+static lmb_status open_store(lmb_run *run, lmb_stage *stage, int i)
+{
+    lmb_run_state *s = &run->state;
+    lmb_term *term = &stage->terms[i];
+    for (const lmb_stage *old = run->stages; old < stage; old++)
+        for (int k = 0; k < old->n_terms; k++)
+            if (!run->config->train.stage_restart &&
+                old->terms[k].method == term->method) {
+                stage->store[i] = old->store[k];
+                term->params = old->terms[k].params;
+                return LMB_OK;
+            }
+    LMB_TRY(lmb_params_new(LMB_F32, &term->params));
+    stage->store[i] = s->n_stores;
+    s->stores[s->n_stores++] = term->params;
+    return LMB_OK;
+}
+
+static lmb_status open_terms(
+    lmb_run *run, const lmb_stage_config *sc, lmb_stage *stage)
+{
+    const lmb_run_config *c = run->config;
+    for (int i = 0; i < c->n_methods; i++) {
+        if (sc != NULL && sc->has_methods && !sc->method[i])
+            continue;
+        const int n = stage->n_terms++;
+        LMB_TRY(open_store(run, stage, n));
+        LMB_TRY(open_term(run, &c->methods[i], &stage->terms[n]));
+        stage->config[n] = i;
+    }
+    stage->task_weight = task_weight(run, stage);
+    return LMB_OK;
+}
+
+/* --- schedules -------------------------------------------------------------
+ */
+
+/* The usual places of decays, as parts of the epochs: mdistiller's 150, 180,
+ * 210 of 240 for classification, mmdetection's 8, 11 of 12 for detection. In
+ * short runs two of them may fall on one epoch, which counts once. */
+static void default_decays(const lmb_run *run, lmb_schedule *s)
+{
+    static const double usual[2][3] = {
+        {0.625, 0.75, 0.875}, {8.0 / 12, 11.0 / 12, 1}};
+    const double *part = usual[lmb_task_is_detection(run->task)];
+    for (int i = 0; i < 3; i++) {
+        const double at = floor(part[i] * s->epochs + 1e-9);
+        if (at > 0 && at < s->epochs &&
+            (s->n_decays == 0 || at > s->decay_epochs[s->n_decays - 1]))
+            s->decay_epochs[s->n_decays++] = at;
+    }
+}
+
+/* Of each stage its own, unless the stages go on with the run's or the user
+ * placed the decays. */
+static void set_schedule(lmb_run *run, lmb_stage *stage, double lr)
+{
+    const lmb_run_config *c = run->config;
+    const lmb_train_opts *t = &c->train;
+    lmb_schedule *s = &stage->schedule;
+    const bool own = t->stage_restart && c->n_decays < 0;
+    const double usual = t->lr > 0 ? t->lr : run->student.model->default_lr;
+    *s = (lmb_schedule){
+        .kind = (lmb_schedule_kind)t->schedule,
+        .lr = isnan(lr) ? usual : lr,
+        .decay_rate = t->decay_rate,
+        .min_lr = t->min_lr,
+        .epochs =
+            own ? (double)(stage->last - stage->first + 1) : (double)t->epochs,
+        .warmup_epochs = t->warmup_epochs,
+        .warmup_start = 0.001,
+    };
+    stage->schedule_first = own ? stage->first : 1;
+    for (int i = 0; i < c->n_decays; i++)
+        s->decay_epochs[s->n_decays++] = c->decay_epochs[i];
+    if (c->n_decays < 0)
+        default_decays(run, s);
+}
+
+/* --- the plan of stages ----------------------------------------------------
+ */
+
+/* One for each teacher; with one teacher as many as the methods ask for. */
+static int default_stages(const lmb_run *run)
+{
+    const lmb_stage *first = &run->stages[0];
+    int n = 1;
+    if (run->n_teachers > 1)
+        return run->n_teachers;
+    for (int i = 0; i < first->n_terms; i++) {
+        const lmb_term *t = &first->terms[i];
+        const int wanted =
+            t->method->stages != NULL ? t->method->stages(t->state) : 1;
+        n = wanted > n ? wanted : n;
+    }
+    return n < LMB_MAX_STAGES ? n : LMB_MAX_STAGES;
+}
+
+/* Epochs of stage i: up to `until`, or an equal part of what is left. */
+static lmb_status set_epochs(lmb_run *run, int i)
+{
+    const lmb_run_config *c = run->config;
+    const int64_t epochs = c->train.epochs;
+    lmb_stage *s = &run->stages[i];
+    s->first = i == 0 ? 1 : run->stages[i - 1].last + 1;
+    const int64_t left = epochs - s->first + 1;
+    const double until = c->n_stages > 0 ? c->stages[i].until : NAN;
+    s->last = isnan(until) ? s->first - 1 + left / (run->n_stages - i)
+                           : (int64_t)until;
+    if (i == run->n_stages - 1 && isnan(until))
+        s->last = epochs;
+    if (s->last < s->first || s->last > epochs)
+        return LMB_FAIL(LMB_EINVAL,
+            "stage %d would run from epoch %lld to %lld of %lld: each stage "
+            "needs an epoch (stages.%d.until)",
+            i + 1, (long long)s->first, (long long)s->last, (long long)epochs,
+            i);
+    if (i == run->n_stages - 1 && s->last != epochs)
+        return LMB_FAIL(LMB_EINVAL,
+            "the last stage ends at epoch %lld, the run at %lld",
+            (long long)s->last, (long long)epochs);
+    return LMB_OK;
+}
+
+static lmb_status set_teacher(lmb_run *run, int i)
+{
+    const lmb_run_config *c = run->config;
+    lmb_stage *s = &run->stages[i];
+    int k = run->n_teachers == 1 ? 0 : i;
+    if (c->n_stages > 0)
+        k = c->stages[i].teacher;
+    s->teacher_index = run->n_teachers > 0 ? k : -1;
+    if (run->n_teachers == 0)
+        return LMB_OK;
+    if (k >= run->n_teachers)
+        return LMB_FAIL(LMB_EINVAL,
+            "stages.%d.teacher: there is no teacher %d (they are 0 .. %d)", i,
+            k, run->n_teachers - 1);
+    s->teacher = &run->teachers[k];
+    return LMB_OK;
+}
+
+static lmb_status check_stages(const lmb_run *run)
+{
+    for (int k = 0; k < run->n_stages; k++)
+        for (int i = 0; i < run->stages[k].n_terms; i++) {
+            const lmb_term *t = &run->stages[k].terms[i];
+            if (t->method->check_stages != NULL)
+                LMB_TRY(t->method->check_stages(t->state, run->n_stages));
+        }
+    return LMB_OK;
+}
+
+lmb_status lmb_run_open_stages(lmb_run *run)
+{
+    const lmb_run_config *c = run->config;
+    const bool listed = c->n_stages > 0;
+    run->state.stores[0] = run->student.params;
+    run->state.n_stores = 1;
+    run->n_stages = 1;
+    run->stage = run->stages;
+    LMB_TRY(open_terms(run, listed ? &c->stages[0] : NULL, run->stages));
+    const int n = listed ? c->n_stages : default_stages(run);
+    for (int i = 1; i < n; i++) {
+        run->n_stages = i + 1;
+        LMB_TRY(
+            open_terms(run, listed ? &c->stages[i] : NULL, &run->stages[i]));
+    }
+    for (int i = 0; i < n; i++) {
+        LMB_TRY(set_teacher(run, i));
+        LMB_TRY(set_epochs(run, i));
+        set_schedule(run, &run->stages[i], listed ? c->stages[i].lr : NAN);
+    }
+    return check_stages(run);
+}
+
+lmb_stage *lmb_run_stage_at(lmb_run *run, int64_t epoch)
+{
+    int i = 0;
+    while (i < run->n_stages - 1 && epoch > run->stages[i].last)
+        i++;
+    return &run->stages[i];
+}
+
+/* --- connectors --------------------------------------------------------------
+ */
+
+/* The first stage's are declared by its step, which is needed anyway. */
+static lmb_status declare(lmb_run *run, lmb_stage *stage, int64_t batch)
+{
+    lmb_train_step *first = NULL;
+    lmb_run_enter_epoch(run, stage->first);
+    if (stage == run->stages)
+        return lmb_run_step_for(run, batch, &first);
+    const lmb_step_spec spec = lmb_run_step_spec(run, batch);
+    return lmb_train_step_declare(&spec);
+}
+
+lmb_status lmb_run_open_connectors(lmb_run *run)
+{
+    const int64_t count = lmb_dataset_count(run->train_data);
+    const int64_t batch = run->config->train.batch;
+    const uint64_t seed = (uint64_t)run->config->train.seed;
+    for (int i = run->n_stages - 1; i >= 0; i--)
+        LMB_TRY(declare(run, &run->stages[i], batch < count ? batch : count));
+    for (int i = 1; i < run->state.n_stores; i++) {
+        LMB_TRY(lmb_params_seal(run->state.stores[i]));
+        lmb_params_init(run->state.stores[i], seed + (uint64_t)i - 1);
+    }
+    return LMB_OK;
+}
+
+void lmb_run_fini_stages(lmb_run *run)
+{
+    for (int k = 0; k < run->n_stages; k++)
+        for (int i = 0; i < run->stages[k].n_terms; i++) {
+            lmb_term *t = &run->stages[k].terms[i];
+            if (t->method != NULL)
+                lmb_method_free(t->method, t->state);
+        }
+    for (int i = 1; i < run->state.n_stores; i++)
+        lmb_params_free(run->state.stores[i]);
+}
+
+/* --- what must be equal on resume --------------------------------------------
+ */
+
+/* By values, however they were given: config.yaml spells all of them. */
+static void hash_term(
+    lmb_str *out, const lmb_term *term, const lmb_method_config *c)
+{
+    const lmb_opt *row = term->method->opts;
+    lmb_str_printf(
+        out, "%s %a %a\n", term->method->name, term->weight, term->warmup);
+    for (; row != NULL && row->name != NULL; row++) {
+        lmb_str_printf(out, "%s=", row->name);
+        lmb_opt_print(row, term->state, out);
+    }
+    for (int k = 0; k < c->n_map; k++)
+        lmb_str_printf(out, "%s\n", c->map[k]);
+}
+
+lmb_status lmb_run_hash_stages(const lmb_run *run, lmb_str *out)
+{
+    for (int k = 0; k < run->n_stages; k++) {
+        const lmb_stage *stage = &run->stages[k];
+        const lmb_schedule *s = &stage->schedule;
+        lmb_str_printf(out, "%d %lld %lld %a %d %a %a %a %a %lld\n",
+            stage->teacher_index, (long long)stage->first,
+            (long long)stage->last, stage->task_weight, (int)s->kind, s->lr,
+            s->decay_rate, s->min_lr, s->warmup_epochs,
+            (long long)stage->schedule_first);
+        for (int i = 0; i < s->n_decays; i++)
+            lmb_str_printf(out, "%a\n", s->decay_epochs[i]);
+        for (int i = 0; i < stage->n_terms; i++)
+            hash_term(
+                out, &stage->terms[i], &run->config->methods[stage->config[i]]);
+    }
+    return lmb_str_status(out);
+}

@@ -17,13 +17,15 @@ static const cli_flag flags[] = {
         "cfg-options", NULL},
     {"model", "NAME", "the network (`limbeck list models`)", NULL, "student"},
     {"student", "NAME", "the network to train", "model-s", "student"},
-    {"teacher", "NAME", "its model; if its file does not say", "model-t",
-        "teachers"},
-    {"teacher-weights", "FILE", "weights of the teacher",
+    {"teacher", "NAME", "its model; if its file does not say (repeats: stages)",
+        "model-t", "teachers"},
+    {"teacher-weights", "FILE", "weights of the teacher (repeats)",
         "t-weights|path-t|teacher-ckpt", "teachers.0.weights"},
     {"teacher-mean", "R,G,B", "mean of the teacher's input, pixels in 0 .. 1",
         NULL, "teachers.0.mean"},
     {"teacher-std", "R,G,B", "and its deviation", NULL, "teachers.0.std"},
+    {"teacher-input", "X", "its input size as a factor on the student's", NULL,
+        "teachers.0.input"},
     {"data", "KIND:DIR", "data set (`limbeck list datasets`)", NULL,
         "data.spec"},
     {"train-split", "NAME", "what to train on (train)", NULL,
@@ -76,12 +78,13 @@ static void flag_aliases(const lmb_opt *row, char *out, size_t size)
 }
 
 /* The flag of a row of the training options; texts live in the arena. */
-static lmb_status row_flag(lmb_arena *arena, const lmb_opt *row, cli_flag *out)
+static lmb_status row_flag(
+    lmb_arena *arena, const char *section, const lmb_opt *row, cli_flag *out)
 {
     char aliases[96];
     flag_aliases(row, aliases, sizeof aliases);
     char *name = lmb_arena_strdup(arena, row->name);
-    char *key = lmb_arena_printf(arena, "train.%s", row->name);
+    char *key = lmb_arena_printf(arena, "%s.%s", section, row->name);
     char *others = lmb_arena_strdup(arena, aliases);
     if (name == NULL || key == NULL || others == NULL)
         return LMB_FAIL(LMB_ENOMEM, "out of memory: flags");
@@ -98,14 +101,23 @@ static lmb_status row_flag(lmb_arena *arena, const lmb_opt *row, cli_flag *out)
 
 lmb_status cli_config_flags_init(cli *c)
 {
+    const struct {
+        const char *section;
+        const lmb_opt *table;
+    } tables[] = {
+        {"data", lmb_picture_opts_table}, {"train", lmb_train_opts_table}};
     size_t count = 0;
-    while (lmb_train_opts_table[count].name != NULL)
-        count++;
+    for (size_t k = 0; k < LMB_COUNT(tables); k++)
+        for (const lmb_opt *row = tables[k].table; row->name != NULL; row++)
+            count++;
     c->rows = lmb_arena_alloc(c->arena, (count + 1) * sizeof *c->rows);
     if (c->rows == NULL)
         return LMB_FAIL(LMB_ENOMEM, "out of memory: flags");
-    for (size_t i = 0; i < count; i++)
-        LMB_TRY(row_flag(c->arena, &lmb_train_opts_table[i], &c->rows[i]));
+    count = 0;
+    for (size_t k = 0; k < LMB_COUNT(tables); k++)
+        for (const lmb_opt *row = tables[k].table; row->name != NULL; row++)
+            LMB_TRY(
+                row_flag(c->arena, tables[k].section, row, &c->rows[count++]));
     return LMB_OK;
 }
 
@@ -169,6 +181,25 @@ done:
     return st;
 }
 
+/* --teacher and its companions repeat: the second of a kind is about the
+ * second teacher. */
+static const char *repeated_key(const cli *c, size_t at, char *out, size_t size)
+{
+    static const char *const fields[][2] = {{"teacher", "model"},
+        {"teacher-weights", "weights"}, {"teacher-mean", "mean"},
+        {"teacher-std", "std"}, {"teacher-input", "input"}};
+    const cli_flag *flag = c->given[at].flag;
+    int before = 0;
+    for (size_t i = 0; i < at; i++)
+        before += c->given[i].flag == flag;
+    for (size_t i = 0; i < LMB_COUNT(fields) && before > 0; i++)
+        if (strcmp(flag->name, fields[i][0]) == 0) {
+            (void)snprintf(out, size, "teachers.%d.%s", before, fields[i][1]);
+            return out;
+        }
+    return flag->key;
+}
+
 lmb_status cli_config_files(const cli *c, lmb_config *config)
 {
     for (size_t i = 0; i < c->n_given; i++)
@@ -187,8 +218,9 @@ lmb_status cli_config_overrides(const cli *c, lmb_config *config)
         if (g->flag->key == NULL || strcmp(g->flag->name, "method") == 0)
             continue;
         const bool on = g->flag->value == NULL && g->value[0] == '\0';
-        LMB_TRY(lmb_config_set(
-            config, g->flag->key, on ? "true" : g->value, g->spelled));
+        char key[64];
+        LMB_TRY(lmb_config_set(config, repeated_key(c, i, key, sizeof key),
+            on ? "true" : g->value, g->spelled));
     }
     return LMB_OK;
 }

@@ -29,6 +29,10 @@ static const lmb_config_key keys[] = {
     {"data.train_split", "train_split"},
     {"data.test_split", "test_split|split"},
     {"data.classes", "classes"},
+    {"data.train.json", "data.json|json"},
+    {"data.train.images", "data.images|images"},
+    {"data.test.json", NULL},
+    {"data.test.images", NULL},
     {"methods", "method|DISTILLER.TYPE|method.name"},
     {"teachers", "teacher|teacher.model|DISTILLER.TEACHER"},
     {"teachers.0.weights", "teacher_weights|teacher.weights"},
@@ -90,6 +94,9 @@ static bool is_list_key(const char *key)
     const char *field = field_of(key, "teachers.");
     if (field != NULL)
         return lmb__config_among("model|weights|input|mean|std", field);
+    field = field_of(key, "stages.");
+    if (field != NULL)
+        return lmb__config_among("teacher|until|lr|methods", field);
     field = field_of(key, "methods.");
     return field != NULL &&
         (lmb__config_among("name|weight|warmup|map|schedule", field) ||
@@ -123,6 +130,10 @@ static const char *canonical(lmb_arena *arena, const char *key)
         lmb_opt_find(lmb_train_opts_table, tidied + (of_train ? 6 : 0));
     if (row != NULL)
         return lmb_arena_printf(arena, "train.%s", row->name);
+    const bool of_data = strncmp(tidied, "data.", 5) == 0;
+    row = lmb_opt_find(lmb_picture_opts_table, tidied + (of_data ? 5 : 0));
+    if (row != NULL)
+        return lmb_arena_printf(arena, "data.%s", row->name);
     if (strncmp(tidied, "method.", 7) == 0 || is_list_key(tidied) ||
         is_method_section(tidied))
         return tidied;
@@ -141,6 +152,9 @@ static lmb_status unknown_key(const char *origin, const char *key)
     size_t n = 0;
     for (const lmb_config_key *k = keys; k->name != NULL && n + 1 < MOST; k++)
         names[n++] = k->name;
+    for (const lmb_opt *row = lmb_picture_opts_table;
+         row->name != NULL && n + 1 < MOST; row++)
+        names[n++] = row->name;
     for (const lmb_opt *row = lmb_train_opts_table;
          row->name != NULL && n + 2 < MOST; row++) {
         names[n++] = row->name;
@@ -171,6 +185,18 @@ lmb_status lmb__config_at(const char *origin, lmb_status st)
         : st;
 }
 
+/* "a, b" is a list, "a:width=0.5,fpn_channels=64" one network. */
+bool lmb__config_is_model_list(const char *text)
+{
+    for (const char *at = strchr(text, ','); at != NULL;
+         at = strchr(at + 1, ',')) {
+        const size_t n = strcspn(at + 1, ",:");
+        if (memchr(at + 1, '=', n) == NULL)
+            return true;
+    }
+    return false;
+}
+
 /* --- setting ---------------------------------------------------------------
  */
 
@@ -188,13 +214,29 @@ void lmb__config_erase(lmb_config *c, const char *key)
     c->count = kept;
 }
 
+/* The row of a canonical key "data.ROW", or NULL. */
+static const lmb_opt *picture_row(const char *key)
+{
+    return strncmp(key, "data.", 5) == 0
+        ? lmb_opt_find(lmb_picture_opts_table, key + 5)
+        : NULL;
+}
+
 /* Values of training options are checked where they are set. */
 static lmb_status check_value(
     const char *key, const char *value, const char *origin)
 {
     if (strcmp(key, "stages") == 0)
         return LMB_FAIL(LMB_EUSAGE,
-            "%s: stages: detection stages are not built yet", origin);
+            "%s: stages: a list of maps with teacher, until, methods, lr",
+            origin);
+    const lmb_opt *picture = picture_row(key);
+    if (picture != NULL) {
+        lmb_picture_opts scratch;
+        return lmb__config_at(origin,
+            lmb_opt_set(
+                lmb_picture_opts_table, &scratch, "data", key + 5, value));
+    }
     if (strncmp(key, "train.", 6) != 0 ||
         strcmp(key, "train.decay_epochs") == 0 ||
         strcmp(key, "train.cache") == 0)
@@ -224,7 +266,7 @@ lmb_status lmb_config_set(
         return unknown_key(origin, key);
     LMB_TRY(check_value(name, value, origin));
     /* A teacher's model says nothing about the weights given elsewhere. */
-    if (strcmp(name, "teachers") == 0 && strchr(value, ',') == NULL)
+    if (strcmp(name, "teachers") == 0 && !lmb__config_is_model_list(value))
         name = "teachers.0.model";
     lmb__config_erase(c, name);
     if (strcmp(name, "teachers.0.model") == 0)

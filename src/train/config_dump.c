@@ -2,6 +2,7 @@
 #include "train/config_impl.h"
 
 #include "base/file.h"
+#include "model/model.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -91,6 +92,9 @@ static void dump_teachers(dump *d)
         text_line(d, "  - ", "model", t->model != NULL ? t->model : "", key);
         (void)snprintf(key, sizeof key, "teachers.%d.weights", i);
         text_line(d, "    ", "weights", t->weights, key);
+        (void)snprintf(key, sizeof key, "teachers.%d.input", i);
+        if (t->input > 0)
+            number_line(d, "    ", "input", t->input, key);
         if (!t->has_norm)
             continue;
         (void)snprintf(key, sizeof key, "teachers.%d.mean", i);
@@ -98,6 +102,44 @@ static void dump_teachers(dump *d)
         (void)snprintf(key, sizeof key, "teachers.%d.std", i);
         numbers_line(d, "    ", "std", t->std, 3, key);
     }
+}
+
+/* Every row of a table of options, with its origin. */
+static void dump_rows(
+    dump *d, const lmb_opt *table, const void *values, const char *section)
+{
+    for (const lmb_opt *row = table; row->name != NULL; row++) {
+        char key[64];
+        const size_t start = d->out->length;
+        (void)snprintf(key, sizeof key, "%s.%s", section, row->name);
+        lmb_str_printf(d->out, "  %s: ", row->name);
+        lmb_opt_print(row, values, d->out);
+        end_line(d, start, key);
+    }
+}
+
+/* data.train.json, data.train.images */
+static void dump_files(
+    dump *d, const char *split, const char *json, const char *images)
+{
+    char key[64];
+    if (json == NULL && images == NULL)
+        return;
+    lmb_str_printf(d->out, "  %s:\n", split);
+    (void)snprintf(key, sizeof key, "data.%s.json", split);
+    text_line(d, "    ", "json", json, key);
+    (void)snprintf(key, sizeof key, "data.%s.images", split);
+    text_line(d, "    ", "images", images, key);
+}
+
+static bool is_detector(const lmb_run_config *run)
+{
+    const size_t n = run->student != NULL ? strcspn(run->student, ":") : 0;
+    char name[64];
+    (void)snprintf(name, sizeof name, "%.*s", (int)n,
+        run->student != NULL ? run->student : "");
+    const lmb_model *m = lmb_model_find(name);
+    return m != NULL && m->postprocess != NULL;
 }
 
 static void dump_data(dump *d)
@@ -109,6 +151,38 @@ static void dump_data(dump *d)
     text_line(d, "  ", "test_split", run->test_split, "data.test_split");
     if (run->classes > 0)
         number_line(d, "  ", "classes", (double)run->classes, "data.classes");
+    dump_files(d, "train", run->train_json, run->train_images);
+    dump_files(d, "test", run->test_json, run->test_images);
+    if (is_detector(run))
+        dump_rows(d, lmb_picture_opts_table, &run->pictures, "data");
+}
+
+static void dump_stages(dump *d)
+{
+    const lmb_run_config *run = d->run;
+    if (run->n_stages > 0)
+        lmb_str_add(d->out, "stages:\n");
+    for (int i = 0; i < run->n_stages; i++) {
+        const lmb_stage_config *s = &run->stages[i];
+        char key[64];
+        (void)snprintf(key, sizeof key, "stages.%d.teacher", i);
+        number_line(d, "  - ", "teacher", s->teacher, key);
+        (void)snprintf(key, sizeof key, "stages.%d.until", i);
+        if (!isnan(s->until))
+            number_line(d, "    ", "until", s->until, key);
+        (void)snprintf(key, sizeof key, "stages.%d.lr", i);
+        if (!isnan(s->lr))
+            number_line(d, "    ", "lr", s->lr, key);
+        if (!s->has_methods)
+            continue;
+        const char *sep = "    methods: [";
+        for (int k = 0; k < run->n_methods; k++)
+            if (s->method[k]) {
+                lmb_str_printf(d->out, "%s%s", sep, run->methods[k].name);
+                sep = ", ";
+            }
+        lmb_str_add(d->out, sep[0] == ',' ? "]\n" : "    methods: []\n");
+    }
 }
 
 /* The origin of an option of method i, whichever way it was spelt. */
@@ -181,14 +255,7 @@ static void dump_train(dump *d)
 {
     const lmb_run_config *run = d->run;
     lmb_str_add(d->out, "train:\n");
-    for (const lmb_opt *row = lmb_train_opts_table; row->name != NULL; row++) {
-        char key[64];
-        const size_t start = d->out->length;
-        (void)snprintf(key, sizeof key, "train.%s", row->name);
-        lmb_str_printf(d->out, "  %s: ", row->name);
-        lmb_opt_print(row, &run->train, d->out);
-        end_line(d, start, key);
-    }
+    dump_rows(d, lmb_train_opts_table, &run->train, "train");
     /* Always there, as a run may go on with another cache or with none. */
     text_line(
         d, "  ", "cache", run->cache != NULL ? run->cache : "", "train.cache");
@@ -205,6 +272,7 @@ lmb_status lmb_config_dump(
     dump_teachers(&d);
     dump_data(&d);
     LMB_TRY(dump_methods(&d));
+    dump_stages(&d);
     if (!isnan(run->ce_weight))
         number_line(&d, "", "ce_weight", run->ce_weight, "ce_weight");
     dump_train(&d);

@@ -191,19 +191,26 @@ done:
 /* [{name: kd}, pcd]: the items become KEY.0.name, KEY.1.name. */
 static lmb_status flatten_list(loader *l, const char *key, const lmb_yaml *list)
 {
-    const bool methods = lmb_str_equal_nocase(key, "methods");
-    if (!methods && !lmb_str_equal_nocase(key, "teachers")) {
+    static const struct {
+        const char *name, *scalar; /* what an item without keys means */
+    } lists[] = {
+        {"methods", "name"}, {"teachers", "model"}, {"stages", "teacher"}};
+    size_t which = 0;
+    while (which < LMB_COUNT(lists) &&
+        !lmb_str_equal_nocase(key, lists[which].name))
+        which++;
+    if (which == LMB_COUNT(lists)) {
         LMB_TRY(set_key(l, key, "", list)); /* an unknown key says so */
         return LMB_FAIL(LMB_EUSAGE, "%s:%d: '%s' is not a list of maps",
             l->name, list->line, key);
     }
-    lmb__config_erase(l->config, methods ? "methods" : "teachers");
+    lmb__config_erase(l->config, lists[which].name);
     int index = 0;
     for (const lmb_yaml *i = list->first; i != NULL; i = i->next, index++) {
         const char *at = lmb_arena_printf(
-            l->config->arena, "%s.%d", methods ? "methods" : "teachers", index);
+            l->config->arena, "%s.%d", lists[which].name, index);
         if (at != NULL && i->kind == LMB_YAML_SCALAR)
-            at = join(l, at, methods ? "name" : "model");
+            at = join(l, at, lists[which].scalar);
         if (at == NULL)
             return no_memory();
         LMB_TRY(flatten(l, at, i));

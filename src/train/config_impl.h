@@ -12,6 +12,8 @@ typedef struct lmb_config_key {
 const lmb_config_key *lmb__config_keys(void);
 /* Is `word` one of "a|b|c", in any case? */
 bool lmb__config_among(const char *list, const char *word);
+/* Does a text name several networks? */
+bool lmb__config_is_model_list(const char *text);
 /* Drops a canonical key and everything below it. */
 void lmb__config_erase(lmb_config *c, const char *key);
 /* Puts the origin before a message; wrong values become wrong usage. */

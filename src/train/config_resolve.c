@@ -130,12 +130,28 @@ static lmb_status find_methods(const lmb_config *c, lmb_run_config *run)
     return LMB_OK;
 }
 
+/* The next network of "a, b:width=0.5,fpn_channels=64, c"; NULL at the end. */
+static const char *next_model(lmb_arena *arena, const char **at)
+{
+    const char *item = next_item(arena, at);
+    while (item != NULL && strchr(item, ':') != NULL) {
+        const char *after = *at;
+        const char *more = next_item(arena, &after);
+        if (more == NULL || strchr(more, '=') == NULL ||
+            strchr(more, ':') != NULL)
+            break;
+        item = lmb_arena_printf(arena, "%s,%s", item, more);
+        *at = after;
+    }
+    return item;
+}
+
 /* Teachers by name, from "a, b". */
 static lmb_status find_teachers(const lmb_config *c, lmb_run_config *run)
 {
     const lmb_config_entry *e = lmb_config_find(c, "teachers");
     const char *at = e != NULL ? e->value : "";
-    for (const char *item; (item = next_item(run->arena, &at)) != NULL;) {
+    for (const char *item; (item = next_model(run->arena, &at)) != NULL;) {
         if (run->n_teachers == LMB_MAX_TEACHERS)
             return LMB_FAIL(LMB_EUSAGE, "%s: teachers: more than %d", e->origin,
                 LMB_MAX_TEACHERS);
@@ -174,15 +190,16 @@ static lmb_status set_teacher(lmb_run_config *run, const lmb_config_entry *e,
         return copy_or_null(run, e->value, &t->model);
     if (strcmp(field, "weights") == 0)
         return copy_or_null(run, e->value, &t->weights);
-    if (strcmp(field, "input") == 0)
-        return LMB_FAIL(LMB_EUSAGE,
-            "%s: %s: a teacher with an input size of its own is not built yet",
-            e->origin, e->key);
+    if (strcmp(field, "input") == 0) {
+        LMB_TRY(parse_number(e, e->value, &t->input));
+        if (t->input < 0.25 || t->input > 4)
+            return LMB_FAIL(LMB_EUSAGE,
+                "%s: %s: %g is not 0.25 .. 4, a factor on the student's input",
+                e->origin, e->key, t->input);
+        return LMB_OK;
+    }
     return set_norm(run, e, t, field);
 }
-
-/* --- options of methods ----------------------------------------------------
- */
 
 /* A weight or warm-up: a number of at least 0. */
 static lmb_status set_amount(const lmb_config_entry *e, double *out)
@@ -193,6 +210,70 @@ static lmb_status set_amount(const lmb_config_entry *e, double *out)
             e->key, e->value);
     return LMB_OK;
 }
+
+/* --- stages ---------------------------------------------------------------
+ */
+
+/* "0" or the model of one of the teachers. */
+static lmb_status set_stage_teacher(
+    const lmb_run_config *run, const lmb_config_entry *e, int *out)
+{
+    int64_t number = 0;
+    if (lmb_parse_i64(e->value, &number) && number >= 0 &&
+        number < LMB_MAX_TEACHERS) {
+        *out = (int)number;
+        return LMB_OK;
+    }
+    for (int i = 0; i < run->n_teachers; i++)
+        if (run->teachers[i].model != NULL &&
+            lmb_str_equal_nocase(run->teachers[i].model, e->value)) {
+            *out = i;
+            return LMB_OK;
+        }
+    return LMB_FAIL(LMB_EUSAGE,
+        "%s: %s: '%s' is neither a number from 0 nor the model of a teacher",
+        e->origin, e->key, e->value);
+}
+
+static lmb_status set_stage_methods(
+    lmb_run_config *run, const lmb_config_entry *e, lmb_stage_config *s)
+{
+    const char *at = e->value;
+    s->has_methods = true;
+    for (const char *item; (item = next_item(run->arena, &at)) != NULL;) {
+        int i = 0;
+        while (i < run->n_methods &&
+            !lmb_str_equal_nocase(run->methods[i].name, item))
+            i++;
+        if (i == run->n_methods)
+            return LMB_FAIL(LMB_EUSAGE, "%s: %s: %s is not among the methods",
+                e->origin, e->key, item);
+        s->method[i] = true;
+    }
+    return LMB_OK;
+}
+
+static lmb_status set_stage(lmb_run_config *run, const lmb_config_entry *e,
+    int index, const char *field)
+{
+    if (index >= LMB_MAX_STAGES)
+        return LMB_FAIL(
+            LMB_EUSAGE, "%s: stages: more than %d", e->origin, LMB_MAX_STAGES);
+    while (run->n_stages <= index) {
+        run->stages[run->n_stages] = (lmb_stage_config){
+            .teacher = run->n_stages, .until = NAN, .lr = NAN};
+        run->n_stages++;
+    }
+    lmb_stage_config *s = &run->stages[index];
+    if (strcmp(field, "teacher") == 0)
+        return set_stage_teacher(run, e, &s->teacher);
+    if (strcmp(field, "methods") == 0)
+        return set_stage_methods(run, e, s);
+    return set_amount(e, strcmp(field, "until") == 0 ? &s->until : &s->lr);
+}
+
+/* --- options of methods ----------------------------------------------------
+ */
 
 static lmb_status set_map(
     lmb_run_config *run, const lmb_config_entry *e, lmb_method_config *m)
@@ -330,10 +411,9 @@ static lmb_status set_decays(lmb_run_config *run, const lmb_config_entry *e)
 
 static lmb_status set_student(lmb_run_config *run, const lmb_config_entry *e)
 {
-    const lmb_model *m = NULL;
-    LMB_TRY(lmb__config_at(e->origin, lmb_model_get(e->value, &m)));
-    run->student = m->name;
-    return LMB_OK;
+    lmb_model_spec spec;
+    LMB_TRY(lmb__config_at(e->origin, lmb_model_spec_parse(e->value, &spec)));
+    return copy_text(run, spec.text, &run->student);
 }
 
 static lmb_status set_key(lmb_run_config *run, const lmb_config_entry *e)
@@ -350,6 +430,18 @@ static lmb_status set_key(lmb_run_config *run, const lmb_config_entry *e)
         return copy_or_null(run, e->value, &run->test_split);
     if (strcmp(key, "data.classes") == 0)
         return set_classes(run, e);
+    if (strcmp(key, "data.train.json") == 0)
+        return copy_or_null(run, e->value, &run->train_json);
+    if (strcmp(key, "data.train.images") == 0)
+        return copy_or_null(run, e->value, &run->train_images);
+    if (strcmp(key, "data.test.json") == 0)
+        return copy_or_null(run, e->value, &run->test_json);
+    if (strcmp(key, "data.test.images") == 0)
+        return copy_or_null(run, e->value, &run->test_images);
+    if (strncmp(key, "data.", 5) == 0)
+        return lmb__config_at(e->origin,
+            lmb_opt_set(lmb_picture_opts_table, &run->pictures, "data", key + 5,
+                e->value));
     if (strcmp(key, "init") == 0)
         return copy_or_null(run, e->value, &run->init);
     if (strcmp(key, "out") == 0)
@@ -374,7 +466,10 @@ static lmb_status set_option_key(lmb_run_config *run, const lmb_config_entry *e)
     const char *field;
     if (strncmp(key, "method.", 7) == 0)
         return set_by_name(run, e, key + 7);
-    const int index = list_index(key, "methods.", &field);
+    int index = list_index(key, "stages.", &field);
+    if (index >= 0)
+        return set_stage(run, e, index, field);
+    index = list_index(key, "methods.", &field);
     if (index >= run->n_methods)
         return LMB_FAIL(LMB_EUSAGE, "%s: methods: item %d has no name",
             e->origin, index + 1);
@@ -404,12 +499,37 @@ static lmb_status check_methods(const lmb_run_config *run)
     return LMB_OK;
 }
 
+/* What a detector's run takes where nobody said otherwise: mmdetection's 1x
+ * schedule, in smaller batches. */
+static lmb_status set_detector_defaults(
+    const lmb_config *c, lmb_run_config *run)
+{
+    static const char *const rows[][2] = {{"epochs", "12"}, {"batch", "8"},
+        {"weight_decay", "0.0001"}, {"clip_norm", "35"}, {"eval_batch", "8"},
+        {"teacher_check", "100"}};
+    lmb_model_spec spec;
+    if (run->student == NULL)
+        return LMB_OK;
+    LMB_TRY(lmb_model_spec_parse(run->student, &spec));
+    if (spec.model->postprocess == NULL)
+        return LMB_OK;
+    for (size_t i = 0; i < LMB_COUNT(rows); i++) {
+        char key[64];
+        (void)snprintf(key, sizeof key, "train.%s", rows[i][0]);
+        if (lmb_config_find(c, key) == NULL)
+            LMB_TRY(lmb_opt_set(lmb_train_opts_table, &run->train, "train",
+                rows[i][0], rows[i][1]));
+    }
+    return LMB_OK;
+}
+
 lmb_status lmb_config_resolve(const lmb_config *c, lmb_run_config *run)
 {
     LMB_TRY(find_methods(c, run));
     LMB_TRY(find_teachers(c, run));
     for (size_t i = 0; i < c->count; i++)
         LMB_TRY(set_key(run, &c->entries[i]));
+    LMB_TRY(set_detector_defaults(c, run));
     for (size_t i = 0; i < c->count; i++)
         LMB_TRY(set_option_key(run, &c->entries[i]));
     return check_methods(run);

@@ -142,6 +142,10 @@ lmb_status lmb_run_cache_open(lmb_run *run)
             "--cache %s: a cache holds the logits of classification, and %s "
             "is a detector",
             run->config->cache, run->student.model->name);
+    if (run->n_teachers > 1)
+        return LMB_FAIL(LMB_EUSAGE,
+            "--cache %s: a cache holds the logits of one teacher, not of %d",
+            run->config->cache, run->n_teachers);
     if (run->stage->n_terms == 0)
         return LMB_FAIL(LMB_EUSAGE,
             "--cache %s: a cache holds a teacher's logits, and no method "

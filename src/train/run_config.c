@@ -21,7 +21,7 @@ const lmb_opt lmb_train_opts_table[] = {
     {"schedule", "how the learning rate falls", LMB_OPT_ENUM, AT(schedule), 0, 0, 0, "multistep|cosine|constant", NULL},
     {"decay_rate", "factor at each of decay_epochs", LMB_OPT_F64, AT(decay_rate), 0.1, 0, 1, NULL, "SOLVER.LR_DECAY_RATE"},
     {"min_lr", "end of the cosine", LMB_OPT_F64, AT(min_lr), 0, 0, 100, NULL, NULL},
-    {"warmup_epochs", "linear warm-up of the learning rate", LMB_OPT_F64, AT(warmup_epochs), 0, 0, 10000, NULL, NULL},
+    {"warmup_epochs", "linear warm-up of the learning rate; -1: none, for detectors 500 steps, a tenth of the run at most", LMB_OPT_F64, AT(warmup_epochs), -1, -1, 10000, NULL, NULL},
     {"clip_norm", "largest L2 norm of all gradients; 0: off", LMB_OPT_F64, AT(clip_norm), 0, 0, 1e9, NULL, NULL},
     {"ema", "decay of averaged student weights, evaluated and saved; 0: off", LMB_OPT_F64, AT(ema), 0, 0, 1, NULL, NULL},
     {"threads", "threads of the arithmetic; 0: all cores", LMB_OPT_I64, AT(threads), 0, 0, 1024, NULL, NULL},
@@ -44,11 +44,31 @@ const lmb_opt lmb_train_opts_table[] = {
 };
 /* clang-format on */
 
+#undef AT
+#define AT(field) offsetof(lmb_picture_opts, field)
+
+/* clang-format off */
+const lmb_opt lmb_picture_opts_table[] = {
+    {"size", "pictures with boxes: the long side they are made to fit; 0: 1333", LMB_OPT_I64, AT(size), 0, 0, 8192, NULL, "img_size|imgsz"},
+    {"short_side", "and the short side; 0: 800, or the long one if that is less", LMB_OPT_I64, AT(short_side), 0, 0, 8192, NULL, NULL},
+    {"short_least", "training: short sides drawn between this and short_side; 0: off", LMB_OPT_I64, AT(short_least), 0, 0, 8192, NULL, NULL},
+    {"flip", "training: probability of a mirror image", LMB_OPT_F64, AT(flip), 0.5, 0, 1, NULL, NULL},
+    {"jitter", "training: brightness, contrast and saturation change by so much", LMB_OPT_F64, AT(jitter), 0, 0, 1, NULL, NULL},
+    {"hue", "training: and the hue", LMB_OPT_F64, AT(hue), 0, 0, 0.5, NULL, NULL},
+    {"mosaic", "training: probability that four pictures are put together", LMB_OPT_F64, AT(mosaic), 0, 0, 1, NULL, NULL},
+    {"max_sizes", "padded sizes of batches; each is a compiled plan", LMB_OPT_I64, AT(max_sizes), 4, 1, 8, NULL, NULL},
+    {"max_boxes", "boxes of a picture that there is room for; 0: what the data need", LMB_OPT_I64, AT(max_boxes), 0, 0, 65536, NULL, NULL},
+    {"filter_empty", "training: leave pictures without boxes out", LMB_OPT_BOOL, AT(filter_empty), 1, 0, 1, NULL, NULL},
+    {0},
+};
+/* clang-format on */
+
 lmb_status lmb_run_config_init(lmb_run_config *c)
 {
     *c = (lmb_run_config){.ce_weight = NAN, .n_decays = -1};
     LMB_TRY(lmb_arena_new(&c->arena));
     lmb_opt_defaults(lmb_train_opts_table, &c->train);
+    lmb_opt_defaults(lmb_picture_opts_table, &c->pictures);
     return LMB_OK;
 }
 

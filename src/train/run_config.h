@@ -55,6 +55,20 @@ typedef struct lmb_train_opts {
 } lmb_train_opts;
 extern const lmb_opt lmb_train_opts_table[];
 
+/* The `data:` section's numbers, for pictures with boxes; rows in
+ * lmb_picture_opts_table. */
+typedef struct lmb_picture_opts {
+    int64_t size; /* long side that pictures are made to fit; 0: 1333 */
+    int64_t short_side; /* and short side; 0: 800, or `size` if it is less */
+    int64_t short_least; /* multi-scale: short sides from here; 0: off */
+    double flip, jitter, hue; /* jitter: brightness, contrast, saturation */
+    double mosaic;
+    int64_t max_sizes; /* padded sizes, a plan each */
+    int64_t max_boxes; /* an image; 0: what the data need */
+    bool filter_empty;
+} lmb_picture_opts;
+extern const lmb_opt lmb_picture_opts_table[];
+
 typedef struct lmb_method_config {
     const char *name;
     double weight, warmup; /* NaN: the method's default */
@@ -88,6 +102,9 @@ typedef struct lmb_run_config {
     const char *init; /* weights to start from, or NULL */
     const char *data; /* "cifar100:DIR" */
     const char *train_split, *test_split; /* NULL: "train", "test" */
+    /* coco: files named outright */
+    const char *train_json, *train_images, *test_json, *test_images;
+    lmb_picture_opts pictures;
     int64_t classes; /* 0: from the data */
     lmb_teacher_config teachers[LMB_MAX_TEACHERS];
     int n_teachers;

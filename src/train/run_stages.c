@@ -101,6 +101,16 @@ static void default_decays(const lmb_run *run, lmb_schedule *s)
     }
 }
 
+static double warmup_epochs(const lmb_run *run)
+{
+    const lmb_train_opts *t = &run->config->train;
+    if (t->warmup_epochs >= 0 || !lmb_task_is_detection(run->task))
+        return fmax(t->warmup_epochs, 0);
+    const double steps =
+        (double)lmb_dataset_count(run->train_data) / (double)t->batch;
+    return fmin(500 / fmax(steps, 1), (double)t->epochs / 10);
+}
+
 /* Of each stage its own, unless the stages go on with the run's or the user
  * placed the decays. */
 static void set_schedule(lmb_run *run, lmb_stage *stage, double lr)
@@ -117,7 +127,7 @@ static void set_schedule(lmb_run *run, lmb_stage *stage, double lr)
         .min_lr = t->min_lr,
         .epochs =
             own ? (double)(stage->last - stage->first + 1) : (double)t->epochs,
-        .warmup_epochs = t->warmup_epochs,
+        .warmup_epochs = warmup_epochs(run),
         .warmup_start = 0.001,
     };
     stage->schedule_first = own ? stage->first : 1;

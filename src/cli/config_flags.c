@@ -189,9 +189,15 @@ static const char *repeated_key(const cli *c, size_t at, char *out, size_t size)
         {"teacher-weights", "weights"}, {"teacher-mean", "mean"},
         {"teacher-std", "std"}, {"teacher-input", "input"}};
     const cli_flag *flag = c->given[at].flag;
-    int before = 0;
-    for (size_t i = 0; i < at; i++)
-        before += c->given[i].flag == flag;
+    int before = 0, models = 0, weights = 0;
+    for (size_t i = 0; i < c->n_given; i++) {
+        before += i < at && c->given[i].flag == flag;
+        models += strcmp(c->given[i].flag->name, "teacher") == 0;
+        weights += strcmp(c->given[i].flag->name, "teacher-weights") == 0;
+    }
+    /* Of one teacher the last of two values holds, as with other flags. */
+    const int last = (models > weights ? models : weights) - 1;
+    before = before < last ? before : last;
     for (size_t i = 0; i < LMB_COUNT(fields) && before > 0; i++)
         if (strcmp(flag->name, fields[i][0]) == 0) {
             (void)snprintf(out, size, "teachers.%d.%s", before, fields[i][1]);

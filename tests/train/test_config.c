@@ -156,7 +156,7 @@ static void an_unknown_key_names_the_nearest(void **state)
     refuse("methods: [kdd]\n", LMB_EUSAGE, "run.yaml:1");
     refuse("what: ever\n", LMB_EUSAGE, "unknown key 'what'");
     refuse("stages: [{teacher: a}]\n", LMB_EUSAGE,
-        "detection stages are not built yet");
+        "is neither a number from 0 nor the model of a teacher");
 }
 
 static void a_bad_value_names_the_rule(void **state)

@@ -29,10 +29,23 @@ static inline bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static inline void add_digit(lmb_json_number_text *n, char c)
+static inline const char *scan_digits(const char *p, uint64_t *mantissa)
 {
-    n->mantissa = n->mantissa * 10 + (uint64_t)(c - '0');
-    n->digits += n->digits > 0 || c != '0';
+    uint64_t m = *mantissa;
+    for (; is_digit(*p); p++)
+        m = m * 10 + (uint64_t)(*p - '0');
+    *mantissa = m;
+    return p;
+}
+
+/* Digits behind leading zeros; only long numbers have to know. */
+static int64_t significant(const char *text, int64_t digits)
+{
+    if (digits <= WIDE_DIGITS)
+        return digits;
+    for (; *text == '-' || *text == '0' || *text == '.'; text++)
+        digits -= *text == '0';
+    return digits;
 }
 
 static bool scan_exponent(const char **at, int64_t *exponent)
@@ -54,29 +67,31 @@ static bool scan_exponent(const char **at, int64_t *exponent)
 
 bool lmb_json_number_scan(const char *text, lmb_json_number_text *out)
 {
-    lmb_json_number_text n = {.negative = *text == '-', .whole = true};
-    const char *p = text + (n.negative ? 1 : 0);
-    bool good = is_digit(*p);
-    if (*p == '0')
-        p++;
-    else
-        for (; is_digit(*p); p++)
-            add_digit(&n, *p);
-    good = good && !is_digit(*p); /* "01" */
+    const bool negative = *text == '-';
+    const char *first = text + (negative ? 1 : 0), *p = first;
+    uint64_t mantissa = 0;
+    int64_t exponent = 0;
+    p = *p == '0' ? p + 1 : scan_digits(p, &mantissa);
+    int64_t digits = p - first;
+    bool whole = true, good = digits > 0 && !is_digit(*p); /* not "01" */
     if (good && *p == '.') {
-        n.whole = false;
-        const char *first = ++p;
-        for (; is_digit(*p); p++)
-            add_digit(&n, *p);
-        n.exponent = first - p;
+        whole = false;
+        first = p + 1;
+        p = scan_digits(first, &mantissa);
+        exponent = first - p;
+        digits += p - first;
         good = p > first;
     }
     if (good && (*p == 'e' || *p == 'E')) {
-        n.whole = false;
-        good = scan_exponent(&p, &n.exponent);
+        whole = false;
+        good = scan_exponent(&p, &exponent);
     }
-    n.length = (size_t)(p - text);
-    *out = n;
+    *out = (lmb_json_number_text){.length = (size_t)(p - text),
+        .negative = negative,
+        .whole = whole,
+        .digits = significant(text, digits),
+        .mantissa = mantissa,
+        .exponent = exponent};
     return good;
 }
 
@@ -124,10 +139,10 @@ static double magnitude(const char *text, const lmb_json_number_text *n)
 {
     const uint64_t w = n->mantissa;
     const int64_t e = n->exponent;
-    if (n->digits == 0)
-        return 0;
     if (n->digits > WIDE_DIGITS)
         return by_strtod(text, n);
+    if (w == 0)
+        return 0;
     if (w <= (uint64_t)1 << 53 && e >= -EXACT_POWER && e <= EXACT_POWER)
         return e < 0 ? (double)w / exact_powers[-e]
                      : (double)w * exact_powers[e];

@@ -10,8 +10,8 @@ typedef struct lmb_json_number_text {
     size_t length; /* characters */
     bool negative;
     bool whole; /* neither fraction nor exponent */
-    int digits; /* significant ones: without leading zeros */
-    uint64_t mantissa; /* all digits as one number; valid up to 19 of them */
+    int64_t digits; /* if there are over 19, without leading zeros */
+    uint64_t mantissa; /* all digits as one number, up to 19 of them */
     int64_t exponent; /* value = mantissa * 10^exponent */
 } lmb_json_number_text;
 

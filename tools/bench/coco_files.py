@@ -10,9 +10,9 @@ numbers of the first are compared, too (minutes).
 import contextlib
 import io
 import json
+import multiprocessing
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -71,10 +71,36 @@ def write_results(path, truths, count):
 
 
 def run(program, gt, dt):
-    start = time.time()
-    out = subprocess.run([program, "eval", "--gt", gt, "--dt", dt, "--json"],
-                         stdout=subprocess.PIPE, check=True).stdout
-    return time.time() - start, json.loads(out)
+    """The fastest of three runs: seconds, CPU seconds, MB of memory, scores."""
+    best = None
+    for _ in range(3):
+        start = time.time()
+        with subprocess.Popen([program, "eval", "--gt", gt, "--dt", dt,
+                               "--json"], stdout=subprocess.PIPE) as p:
+            scores = json.loads(p.stdout.read())
+            _, status, used = os.wait4(p.pid, 0)
+            p.returncode = os.waitstatus_to_exitcode(status)
+        row = (time.time() - start, used.ru_utime + used.ru_stime,
+               used.ru_maxrss / 1024, scores)
+        best = row if best is None or row[0] < best[0] else best
+    return best
+
+
+def apart(function, *args):
+    """In a process of its own: what it holds is not counted as a child's."""
+    p = multiprocessing.Process(target=function, args=args)
+    p.start()
+    p.join()
+
+
+def write_val(gt, dt):
+    write_results(dt, write_instances(gt, 5000, 36000, 30), 300000)
+
+
+def write_train(gt, dt):
+    write_instances(gt, 118000, 860000, 38)
+    with open(dt, "w", encoding="ascii") as f:
+        f.write("[]")
 
 
 def compare(gt_path, dt_path, ours):
@@ -99,22 +125,16 @@ def main():
     program = sys.argv[1]
     with tempfile.TemporaryDirectory() as folder:
         gt, dt = (os.path.join(folder, n) for n in ("gt.json", "dt.json"))
-        truths = write_instances(gt, 5000, 36000, 30)
-        write_results(dt, truths, 300000)
-        seconds, scores = min((run(program, gt, dt) for _ in range(3)),
-                              key=lambda pair: pair[0])
-        size = (os.path.getsize(gt) + os.path.getsize(dt)) / 1e6
-        print(f"val2017's size: {size:.0f} MB read and scored in "
-              f"{seconds:.2f} s, AP {scores['AP']:.4f}", flush=True)
-        compare(gt, dt, scores)
-        write_instances(gt, 118000, 860000, 36)
-        with open(dt, "w", encoding="ascii") as f:
-            f.write("[]")
-        seconds = min(run(program, gt, dt)[0] for _ in range(3))
-        size = os.path.getsize(gt) / 1e6
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-        print(f"train2017's size: {size:.0f} MB read in {seconds:.2f} s, "
-              f"{size / seconds:.0f} MB/s, at most {peak:.0f} MB of memory")
+        for name, write in (("val2017", write_val), ("train2017", write_train)):
+            apart(write, gt, dt)
+            wall, cpu, memory, scores = run(program, gt, dt)
+            size = (os.path.getsize(gt) + os.path.getsize(dt)) / 1e6
+            print(f"{name}'s size: {size:.0f} MB in {wall:.2f} s ({cpu:.2f} s "
+                  f"of CPU), {size / wall:.0f} MB/s, {memory:.0f} MB of memory",
+                  flush=True)
+            if name == "val2017":
+                compare(gt, dt, scores)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -102,6 +102,19 @@ lmb_value lmb_graph_input(
     return add_value(g, &info);
 }
 
+lmb_value lmb_graph_next_input(const lmb_graph *g, lmb_value after)
+{
+    for (size_t i = (size_t)after.id + 1; i < g->n_values; i++)
+        if (g->values[i].leaf == LMB_LEAF_INPUT)
+            return (lmb_value){(int32_t)i};
+    return LMB_NONE;
+}
+
+const char *lmb_graph_input_name(const lmb_graph *g, lmb_value input)
+{
+    return g->values[input.id].name;
+}
+
 lmb_value lmb_graph_param(lmb_graph *g, lmb_param *param)
 {
     for (size_t i = 1; i < g->n_values; i++)

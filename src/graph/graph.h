@@ -50,6 +50,10 @@ void lmb_graph_fail(lmb_graph *g, lmb_status st);
 /* A value that the caller provides before each run, by name. */
 lmb_value lmb_graph_input(
     lmb_graph *g, const char *name, lmb_dtype dtype, lmb_shape shape);
+/* Inputs in the order of their making: the next one after the value `after`
+ * (LMB_NONE: the first of all), LMB_NONE if there is no more; and its name. */
+lmb_value lmb_graph_next_input(const lmb_graph *g, lmb_value after);
+const char *lmb_graph_input_name(const lmb_graph *g, lmb_value input);
 /* A value that stands for a parameter; the same value for the same one. */
 lmb_value lmb_graph_param(lmb_graph *g, lmb_param *param);
 /* A constant; `data` (count of the shape) is copied. NULL means all `fill`. */

@@ -74,6 +74,9 @@ typedef struct lmb_build {
 
 /* What `feed` gets before every step: it fills the graph inputs that the
  * method's build made by lmb_graph_input (schedules, random masks, negatives).
+ * Their names are the method's own: only inputs of its own term are looked
+ * at. Plans of one run differ in size, so `size` says how many elements an
+ * input has in the plan that is about to run (0: it has none of that name).
  * Random numbers come from (seed, step) alone, so a resumed run goes on. */
 typedef struct lmb_feed {
     double epoch; /* 0 .. epochs, with fraction */

@@ -23,7 +23,7 @@ extern "C" {
  *  that the caller owns. */
 typedef struct lmb_loss_array {
     /** The tap's or parameter's name: "logits" [N, C], "pooled" [N, D], "f0"
-     *  .. "f4", "pre0" .. [N, C, H, W]. */
+     *  .. "f4", "pre0" .., "p2" .. "p7", "cls.p3" .. [N, C, H, W]. */
     const char *name;
     lmb_shape shape;
     const void *data;
@@ -54,6 +54,20 @@ typedef struct lmb_loss_inputs {
     uint64_t seed;
     /** Phase of a staged schedule, from 0. */
     int phase;
+    /** Stage of a run with several teachers, from 0 (dfmsd). */
+    int stage;
+    /** Random masks are drawn from (seed, step). */
+    int64_t step;
+    /** Ground truth for methods that need boxes: [N, most_boxes, 4] of
+     *  `dtype`, x0 y0 x1 y1 in pixels of the network's input, N as the
+     *  student's arrays; empty boxes (x1 <= x0 or y1 <= y0) are padding. */
+    const void *boxes;
+    int64_t most_boxes;
+    /** Class of each box, [N, most_boxes]; NULL: all 0. */
+    const int32_t *box_labels;
+    /** Height and width of the input; 0: from a tap's name ("p3", "cls.p3":
+     *  8 times the map). */
+    int64_t input_size[2];
 } lmb_loss_inputs;
 
 /** A compiled loss. One thread at a time. */

@@ -1,8 +1,11 @@
-/* connector.c: the convolutional regressor of FitNets and others.
+/* connector.c: the convolutional regressor of FitNets and others, and the
+ * plain alignment of pyramid levels.
  *
  * Source: Romero et al., arXiv:1412.6550, section 2.2 (a convolutional
  * regressor); the three cases, batch norm and ReLU are mdistiller's. The case
- * is chosen by the heights; the widths must then fit too. */
+ * is chosen by the heights; the widths must then fit too. The alignment (1x1
+ * where channels differ, bilinear where sizes do) is that of the detection
+ * methods: MGD's and FGD's `align`, mmrazor's `resize_stu`. */
 #include "distill/connector.h"
 
 #include <stdio.h>
@@ -82,5 +85,44 @@ lmb_status lmb_connector_describe(
         (long long)p.kernel[0], (long long)p.kernel[1],
         p.kind == VALID ? "" : "/2", (long long)student->dim[1],
         (long long)teacher->dim[1], relu ? ", relu" : "");
+    return lmb_str_status(out);
+}
+
+/* --- alignment ------------------------------------------------------------ */
+
+static lmb_value resize(lmb_graph *g, lmb_value x, const lmb_shape *target)
+{
+    const int64_t h = target->dim[2], w = target->dim[3];
+    if (lmb_graph_dim(g, x, 2) == h && lmb_graph_dim(g, x, 3) == w)
+        return x;
+    return lmb_resize(g, x, h, w, LMB_RESIZE_BILINEAR);
+}
+
+/* The two steps commute, so the convolution runs on the smaller map. */
+lmb_value lmb_align(lmb_nn *nn, lmb_value x, const lmb_shape *target)
+{
+    const lmb_shape source = lmb_graph_shape(nn->g, x);
+    const bool larger =
+        source.dim[2] * source.dim[3] > target->dim[2] * target->dim[3];
+    if (larger)
+        x = resize(nn->g, x, target);
+    if (source.dim[1] != target->dim[1])
+        x = lmb_nn_conv(nn, "align", x,
+            &(lmb_conv_opt){
+                .out = (int)target->dim[1], .kernel = 1, .bias = true});
+    return resize(nn->g, x, target);
+}
+
+lmb_status lmb_align_describe(
+    const lmb_shape *student, const lmb_shape *teacher, lmb_str *out)
+{
+    const int64_t *s = student->dim, *t = teacher->dim;
+    const bool conv = s[1] != t[1];
+    if (conv)
+        lmb_str_printf(
+            out, "conv1x1 %lld->%lld", (long long)s[1], (long long)t[1]);
+    if (s[2] != t[2] || s[3] != t[3])
+        lmb_str_printf(out, "%sbilinear %lldx%lld->%lldx%lld", conv ? ", " : "",
+            (long long)s[2], (long long)s[3], (long long)t[2], (long long)t[3]);
     return lmb_str_status(out);
 }

@@ -1,5 +1,5 @@
-/* connector.h: trained layers that bring a student's map to the teacher's
- * shape. Their parameters live in the method's store under b->prefix. */
+/* connector.h: layers that bring a student's map to the teacher's shape. Their
+ * parameters live in the method's store under b->prefix. */
 #ifndef LMB_DISTILL_CONNECTOR_H
 #define LMB_DISTILL_CONNECTOR_H
 
@@ -17,5 +17,13 @@ lmb_value lmb_connector(const lmb_build *b, const char *name, lmb_value x,
 /* "conv3x3/2 64->128, bn, relu"; ESHAPE as above. */
 lmb_status lmb_connector_describe(const lmb_shape *student,
     const lmb_shape *teacher, bool relu, lmb_str *out) LMB_MUST_CHECK;
+
+/* x [N, Cs, Hs, Ws] -> [N, Ct, Ht, Wt]: a 1x1 convolution with bias if the
+ * channels differ, bilinear interpolation if the sizes differ, else x itself.
+ * Any map fits any other. Parameters: nn's prefix + ".align.*". */
+lmb_value lmb_align(lmb_nn *nn, lmb_value x, const lmb_shape *target);
+/* "conv1x1 64->256, bilinear 4x4->8x8"; nothing if x is taken as it is. */
+lmb_status lmb_align_describe(const lmb_shape *student,
+    const lmb_shape *teacher, lmb_str *out) LMB_MUST_CHECK;
 
 #endif

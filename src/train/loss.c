@@ -5,6 +5,9 @@
  * on the reference (f64) or the fast kernels (f32). */
 #include "train/loss.h"
 
+#include "train/feed.h"
+#include "train/loss_truth.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +32,8 @@ struct lmb_loss {
     side student, teacher;
     lmb_value labels, value;
     int64_t n_labels, classes;
+    lmb_loss_truth truth;
+    lmb_feeds feeds;
     lmb_value *param_grads; /* one for each parameter of the store */
 };
 
@@ -59,6 +64,8 @@ void lmb_loss_free(lmb_loss *loss)
     lmb_params_free(loss->params);
     lmb_method_free(loss->method, loss->state);
     lmb_arena_free(loss->arena);
+    lmb__loss_truth_fini(&loss->truth);
+    lmb_feeds_fini(&loss->feeds);
     side_fini(&loss->student);
     side_fini(&loss->teacher);
     lmb_free(loss->param_grads);
@@ -178,6 +185,46 @@ static lmb_value no_teacher_head(
     return LMB_NONE;
 }
 
+static lmb_status check_progress(
+    const lmb_loss *loss, const lmb_loss_inputs *in)
+{
+    const lmb_method *m = loss->method;
+    const int phases = lmb_method_phases(m, loss->state);
+    if (in->phase < 0 || in->phase >= phases)
+        return LMB_FAIL(LMB_EINVAL, "%s: phase %d, it has 0 .. %d", m->name,
+            in->phase, phases - 1);
+    if (in->stage < 0 || in->step < 0)
+        return LMB_FAIL(LMB_EINVAL, "%s: stage %d and step %lld, both from 0",
+            m->name, in->stage, (long long)in->step);
+    return LMB_OK;
+}
+
+static lmb_value last_input(const lmb_graph *g)
+{
+    lmb_value last = LMB_NONE;
+    for (lmb_value v = LMB_NONE; lmb_is(v = lmb_graph_next_input(g, v));)
+        last = v;
+    return last;
+}
+
+/* Ground truth, if the method asks for it. */
+static lmb_status add_truth(
+    lmb_loss *loss, const lmb_loss_inputs *in, lmb_build *b)
+{
+    lmb_loss_truth *t = &loss->truth;
+    if ((loss->method->needs & LMB_NEED_BOXES) == 0)
+        return LMB_OK;
+    if (in->boxes == NULL)
+        return LMB_FAIL(LMB_EINVAL, "%s: needs boxes", loss->method->name);
+    LMB_TRY(lmb__loss_truth_init(t, loss->g, in, b->student));
+    b->boxes = t->boxes;
+    b->box_labels = t->labels;
+    b->box_valid = t->valid;
+    b->input_size[0] = t->input_size[0];
+    b->input_size[1] = t->input_size[1];
+    return LMB_OK;
+}
+
 static lmb_status build_value(lmb_loss *loss, const lmb_loss_inputs *in)
 {
     const lmb_method *m = loss->method;
@@ -191,20 +238,22 @@ static lmb_status build_value(lmb_loss *loss, const lmb_loss_inputs *in)
         .teacher = &teacher,
         .params = loss->params,
         .prefix = "",
+        .stage = in->stage,
         .phase = in->phase,
         .teacher_head = no_teacher_head,
+        .user = (void *)(uintptr_t)m->name,
     };
-    const int phases = lmb_method_phases(m, loss->state);
-    if (in->phase < 0 || in->phase >= phases)
-        return LMB_FAIL(LMB_EINVAL, "%s: phase %d, it has 0 .. %d", m->name,
-            in->phase, phases - 1);
+    LMB_TRY(check_progress(loss, in));
     LMB_TRY(choose_pairs(loss, in, &student, &teacher, &b.pairs));
     LMB_TRY(add_labels(loss, in, &student, &b.pairs));
     b.labels = loss->labels;
+    LMB_TRY(add_truth(loss, in, &b));
+    const lmb_value before = last_input(loss->g);
     lmb_graph_push(loss->g, m->name);
     loss->value = m->build(loss->state, &b);
     lmb_graph_pop(loss->g);
-    return lmb_graph_status(loss->g);
+    LMB_TRY(lmb_graph_status(loss->g));
+    return lmb_feeds_init(&loss->feeds, loss->g, before, loss->dtype);
 }
 
 /* Values to differentiate by: wanted student taps, then trainable parameters;
@@ -276,7 +325,8 @@ static lmb_status make(lmb_loss *loss, const lmb_loss_inputs *in)
     if (in->dtype != LMB_F32 && in->dtype != LMB_F64)
         return LMB_FAIL(LMB_EINVAL, "%s: arrays are F32 or F64, not %s",
             m->name, lmb_dtype_name(in->dtype));
-    if ((m->needs & ~(uint32_t)LMB_NEED_LABELS) != 0 || m->feed != NULL)
+    const uint32_t served = LMB_NEED_LABELS | LMB_NEED_BOXES;
+    if ((m->needs & ~served) != 0)
         return LMB_FAIL(LMB_EUNSUPPORTED,
             "%s: needs more than arrays; use it in a training run", m->name);
     loss->dtype = in->dtype;
@@ -291,7 +341,8 @@ static lmb_status make(lmb_loss *loss, const lmb_loss_inputs *in)
     LMB_TRY(build_value(loss, in));
     LMB_TRY(lmb_params_seal(loss->params));
     lmb_params_init(loss->params, in->seed);
-    return build_gradients(loss);
+    LMB_TRY(build_gradients(loss));
+    return lmb_feeds_bind(&loss->feeds, loss->plan);
 }
 
 lmb_status lmb_loss_new(
@@ -368,6 +419,19 @@ static lmb_status set_params(lmb_loss *loss, const lmb_loss_inputs *in)
     return LMB_OK;
 }
 
+/* What a schedule sees of a loss that has no run: step and batch alone. */
+static lmb_status feed(lmb_loss *loss, const lmb_loss_inputs *in)
+{
+    const lmb_feed at = {
+        .epochs = 1,
+        .step = in->step,
+        .seed = in->seed,
+        .batch = loss->student.taps[0].shape.dim[0],
+        .labels = in->labels,
+    };
+    return lmb_feeds_run(&loss->feeds, loss->method, loss->state, &at);
+}
+
 /* A gradient, or zeros if the loss does not depend on the array. */
 static lmb_status read_gradient(
     const lmb_loss *loss, lmb_value grad, const lmb_loss_array *to)
@@ -404,6 +468,8 @@ lmb_status lmb_loss_run(
         set_side(loss, &loss->teacher, "teacher", in->n_teacher, in->teacher));
     LMB_TRY(set_labels(loss, in));
     LMB_TRY(set_params(loss, in));
+    LMB_TRY(lmb__loss_truth_set(&loss->truth, loss->plan, in));
+    LMB_TRY(feed(loss, in));
     LMB_TRY(lmb_plan_run(loss->plan));
     LMB_TRY(read_gradients(loss, in));
     *value = lmb_plan_scalar(loss->plan, loss->value);

@@ -15,7 +15,7 @@
 #include "limbeck/loss.h"
 #include "tensor/shape.h"
 
-enum { CONF_TAPS = 4, CONF_SIZE = 2048, CONF_PARAMS = 8 };
+enum { CONF_TAPS = 4, CONF_SIZE = 2048, CONF_PARAMS = 24, CONF_BOXES = 32 };
 
 typedef struct conf_tap {
     const char *name;
@@ -31,6 +31,9 @@ typedef struct conf {
     /* Of the stencil, relative to the input's size; 0: 1e-4. Methods with a
      * ReLU take less, so that no unit crosses 0 on the way. */
     double step;
+    /* Methods that need boxes: how many an image, in an input of this size. */
+    int64_t boxes, input_size[2];
+    int stage;
 } conf;
 
 /* One evaluation's arrays. */
@@ -43,6 +46,8 @@ typedef struct conf_run {
     double p[CONF_PARAMS][CONF_SIZE], p_grad[CONF_PARAMS][CONF_SIZE];
     char p_names[CONF_PARAMS][96];
     int32_t labels[64];
+    double boxes[4 * CONF_BOXES];
+    float boxes32[4 * CONF_BOXES];
 } conf_run;
 
 static inline int64_t conf_count(const lmb_loss_array *a)
@@ -71,6 +76,30 @@ static inline int conf_side(const conf_tap *taps, int64_t rows,
     return n;
 }
 
+/* Random boxes inside the input, one in four empty (padding). */
+static inline void conf_boxes(conf_run *r, const conf *c, lmb_rng *rng)
+{
+    const int64_t n = c->boxes * r->student[0].shape.dim[0];
+    if (n == 0)
+        return;
+    assert_true(n <= CONF_BOXES);
+    for (int64_t i = 0; i < 4 * n; i += 4) {
+        for (int k = 0; k < 2; k++) {
+            const double size = (double)c->input_size[1 - k];
+            const double a = size * lmb_rng_uniform(rng);
+            const double b = size * lmb_rng_uniform(rng);
+            r->boxes[i + k] = fmin(a, b);
+            r->boxes[i + 2 + k] = i % 16 == 12 ? fmin(a, b) : fmax(a, b);
+        }
+    }
+    for (int64_t i = 0; i < 4 * n; i++)
+        r->boxes32[i] = (float)(r->boxes[i] = (double)(float)r->boxes[i]);
+    r->in.boxes = r->boxes;
+    r->in.most_boxes = c->boxes;
+    r->in.input_size[0] = c->input_size[0];
+    r->in.input_size[1] = c->input_size[1];
+}
+
 /* Fills a run with random numbers; rows > 0 replaces the batch size. */
 static inline void conf_fill(
     conf_run *r, const conf *c, uint64_t seed, double scale, int64_t rows)
@@ -85,6 +114,7 @@ static inline void conf_fill(
         .labels = r->labels,
         .options = c->options,
         .seed = seed,
+        .stage = c->stage,
     };
     while (r->in.n_options < (int)LMB_COUNT(c->options) &&
         c->options[r->in.n_options] != NULL)
@@ -93,6 +123,7 @@ static inline void conf_fill(
         conf_side(c->student, rows, r->s, r->grad, r->student, &rng, scale);
     r->in.n_teacher =
         conf_side(c->teacher, rows, r->t, NULL, r->teacher, &rng, scale);
+    conf_boxes(r, c, &rng);
     const lmb_shape *first = &r->student[0].shape;
     r->in.n_labels = first->dim[0];
     for (int64_t i = 0; i < first->dim[0]; i++)
@@ -336,7 +367,17 @@ static inline void conf_teacher(const conf *c)
         .prefix = "",
         .labels = lmb_graph_input(
             g, "labels", LMB_I32, LMB_SHAPE(c->student[0].shape.dim[0])),
+        .stage = c->stage,
+        .input_size = {c->input_size[0], c->input_size[1]},
     };
+    const int64_t n = c->student[0].shape.dim[0], most = c->boxes;
+    if (most > 0) {
+        b.boxes = lmb_graph_input(g, "boxes", LMB_F32, LMB_SHAPE(n, most, 4));
+        b.box_labels =
+            lmb_graph_input(g, "box_labels", LMB_I32, LMB_SHAPE(n, most));
+        b.box_valid =
+            lmb_graph_input(g, "box_valid", LMB_F32, LMB_SHAPE(n, most));
+    }
     CHECK_OK(lmb_method_pairs(m, state, &student, &teacher, 0, NULL, &b.pairs));
     const lmb_value loss = m->build(state, &b);
     assert_int_equal(lmb_graph_rank(g, loss), 0);
@@ -404,6 +445,7 @@ static inline void conf_fast(const conf *c)
         r->teacher[i].data = f[2 * CONF_TAPS + i];
     }
     r->in.dtype = LMB_F32;
+    r->in.boxes = c->boxes > 0 ? r->boxes32 : NULL;
     CHECK_OK(lmb_loss_eval(c->method, &r->in, &value));
     CHECK_NEAR(value, exact, 1e-5 * (1 + fabs(exact)));
     for (int i = 0; i < r->in.n_student; i++)

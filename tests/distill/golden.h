@@ -1,5 +1,6 @@
-/* golden.h: checks a method against tests/golden/methods.json, which the
- * published implementations made (tools/golden/methods.py). */
+/* golden.h: checks a method against tests/golden/methods.json and
+ * methods_detect.json, which the published implementations made
+ * (tools/golden/methods.py, methods_detect.py). */
 #ifndef LMB_TEST_DISTILL_GOLDEN_H
 #define LMB_TEST_DISTILL_GOLDEN_H
 
@@ -10,7 +11,7 @@
 
 #include <jansson.h>
 
-enum { GOLDEN_MOST = 8, GOLDEN_SIZE = 1024 };
+enum { GOLDEN_MOST = 24, GOLDEN_SIZE = 1024, GOLDEN_BOXES = 64 };
 
 /* Arrays of one run, in double and in the run's type. */
 typedef struct golden_set {
@@ -50,7 +51,7 @@ static inline const json_t *golden_array(const json_t *root, const char *name)
         if (strcmp(json_string_value(json_object_get(a, "name")), name) == 0)
             return a;
     }
-    fail_msg("methods.json has no array %s", name);
+    fail_msg("the golden file has no array %s", name);
     return NULL;
 }
 
@@ -83,6 +84,30 @@ static inline void golden_compare(golden_set *set, lmb_dtype dtype,
     }
 }
 
+/* Ground truth of a case: {"size": [H, W], "most": M, "data": [..]}. */
+typedef struct golden_truth {
+    double boxes[4 * GOLDEN_BOXES];
+    float boxes32[4 * GOLDEN_BOXES];
+} golden_truth;
+
+static inline void golden_boxes(
+    golden_truth *t, lmb_dtype dtype, const json_t *truth, lmb_loss_inputs *in)
+{
+    if (truth == NULL)
+        return;
+    const json_t *data = json_object_get(truth, "data");
+    const json_t *size = json_object_get(truth, "size");
+    assert_true(json_array_size(data) <= LMB_COUNT(t->boxes));
+    for (size_t i = 0; i < json_array_size(data); i++) {
+        t->boxes[i] = json_number_value(json_array_get(data, i));
+        t->boxes32[i] = (float)t->boxes[i];
+    }
+    in->boxes = dtype == LMB_F64 ? (void *)t->boxes : t->boxes32;
+    in->most_boxes = json_integer_value(json_object_get(truth, "most"));
+    for (size_t k = 0; k < 2; k++)
+        in->input_size[k] = json_integer_value(json_array_get(size, k));
+}
+
 static inline void golden_case(
     const json_t *root, const json_t *c, lmb_dtype dtype, double tolerance)
 {
@@ -104,7 +129,8 @@ static inline void golden_case(
     if (params != NULL)
         json_object_foreach(params, name, value)
             golden_add(p, dtype, name, value);
-    const lmb_loss_inputs in = {
+    golden_truth truth;
+    lmb_loss_inputs in = {
         .dtype = dtype,
         .n_student = s->n,
         .n_teacher = t->n,
@@ -117,6 +143,7 @@ static inline void golden_case(
         .n_params = p->n,
         .params = p->arrays,
     };
+    golden_boxes(&truth, dtype, json_object_get(c, "boxes"), &in);
     double got = 0;
     CHECK_OK(lmb_loss_eval(
         json_string_value(json_object_get(c, "method")), &in, &got));
@@ -131,15 +158,14 @@ static inline void golden_case(
     free(sets);
 }
 
-/* Every case of the method, in f64 and in f32. */
-static inline void golden_check(const char *method)
+/* Every case of the method in a file, in f64 and in f32. */
+static inline void golden_check_in(const char *path, const char *method)
 {
     json_error_t error;
     int cases = 0;
-    json_t *root =
-        json_load_file(LMB_TEST_DIR "/golden/methods.json", 0, &error);
+    json_t *root = json_load_file(path, 0, &error);
     if (root == NULL)
-        fail_msg("methods.json:%d: %s", error.line, error.text);
+        fail_msg("%s:%d: %s", path, error.line, error.text);
     const json_t *list = json_object_get(root, "cases");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *c = json_array_get(list, i);
@@ -152,6 +178,16 @@ static inline void golden_check(const char *method)
     }
     json_decref(root);
     assert_true(cases > 0);
+}
+
+static inline void golden_check(const char *method)
+{
+    golden_check_in(LMB_TEST_DIR "/golden/methods.json", method);
+}
+
+static inline void golden_check_detect(const char *method)
+{
+    golden_check_in(LMB_TEST_DIR "/golden/methods_detect.json", method);
 }
 
 #endif

@@ -1,0 +1,175 @@
+#!/usr/bin/python3
+"""methods_detect.py: what published detection distillers compute.
+
+    tools/golden/methods_detect.py --mgd DIR --fgd DIR --mmrazor DIR \\
+        > tests/golden/methods_detect.json
+
+Each DIR is a checkout of the method's public repository (yzd-v/MGD,
+yzd-v/FGD, open-mmlab/mmrazor). Their classes run unchanged in float64 (torch
+1.13) on small seeded inputs; values and gradients are written as by
+methods.py. What the classes import of mmcv and the like is replaced by
+stand-ins that do nothing or the obvious. MGD's random mask comes from the
+generator of src/base/rng.c, so that both sides hide the same places.
+"""
+import argparse
+import json
+import os
+import sys
+import types
+import warnings
+
+import torch
+
+from methods import CASES, SEED, TENSORS, case, load, numbers, package
+from methods import rows, tensor
+
+WORD = (1 << 64) - 1
+STREAM_MASK = 8
+BOXES = {
+    "size": [32, 48],
+    "most": 4,
+    # Overlapping, tiny, touching the border, on cell borders; then padding.
+    "data": [3.5, 2.25, 30.0, 19.5, 20.0, 8.0, 48.0, 32.0,
+             17.0, 5.0, 18.5, 6.5, 0.0, 0.0, 0.0, 0.0,
+             0.0, 0.0, 48.0, 32.0, 8.0, 16.0, 24.0, 24.0,
+             0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+}
+
+
+# --- random numbers of src/base/rng.c --------------------------------------
+
+def mix(x):
+    x = (x + 0x9E3779B97F4A7C15) & WORD
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & WORD
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & WORD
+    return x ^ (x >> 31)
+
+
+def philox(counter, key):
+    c, k = list(counter), list(key)
+    for _ in range(10):
+        p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(p1 >> 32) ^ c[1] ^ k[0], p1 & 0xFFFFFFFF,
+             (p0 >> 32) ^ c[3] ^ k[1], p0 & 0xFFFFFFFF]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return c
+
+
+def uniforms(count, seed, stream, a, b):
+    key = mix(mix(seed) ^ stream)
+    high = mix(mix(key ^ a) ^ b)
+    words = []
+    for block in range((count + 1) // 2):
+        words += philox([block, b & 0xFFFFFFFF, high & 0xFFFFFFFF, high >> 32],
+                        [key & 0xFFFFFFFF, key >> 32])
+    pairs = zip(words[0::2], words[1::2])
+    return [((h >> 5) << 26 | (l >> 6)) * 2.0 ** -53 for h, l in pairs][:count]
+
+
+class MaskDraws:
+    """Stands in for torch.rand: one level after the other, of step 0."""
+
+    def __init__(self):
+        self.level = 0
+
+    def __call__(self, shape):
+        count = 1
+        for n in shape:
+            count *= n
+        values = uniforms(count, 0, STREAM_MASK, 0, self.level)
+        self.level += 1
+        return torch.tensor(values, dtype=torch.float64).reshape(shape)
+
+
+# --- stand-ins --------------------------------------------------------------
+
+def module(name, **members):
+    made = types.ModuleType(name)
+    for key, value in members.items():
+        setattr(made, key, value)
+    sys.modules[name] = made
+    return made
+
+
+class Registry:
+    def register_module(self, *_args, **_kwargs):
+        return lambda cls: cls
+
+
+def distillation_class(name, folder, file):
+    """FeatureLoss of MGD's or FGD's tree: it imports `..builder`."""
+    package(name, folder)
+    package(name + ".losses", os.path.join(folder, "losses"))
+    module(name + ".builder", DISTILL_LOSSES=Registry())
+    module("mmcv")
+    module("mmcv.cnn", constant_init=lambda *a, **k: None,
+           kaiming_init=lambda *a, **k: None)
+    path = os.path.join(folder, "losses", file)
+    return load(f"{name}.losses.{file[:-3]}", path).FeatureLoss
+
+
+def shuffle(net):
+    """Weights that are all used: the release starts some at zero."""
+    for p in net.parameters():
+        torch.nn.init.normal_(p, 0.1, 0.4)
+    return net
+
+
+# --- cases -------------------------------------------------------------------
+
+def pkd_cases(args):
+    module("mmrazor")
+    module("mmrazor.registry", MODELS=Registry())
+    folder = os.path.join(args.mmrazor, "mmrazor/models/losses")
+    pkd = load("pkd_loss", os.path.join(folder, "pkd_loss.py")).PKDLoss()
+    both = ({"p3": "s3", "p4": "s4"}, {"p3": "t3", "p4": "t4"})
+    case("pkd", [], *both, lambda s, t: pkd(
+        (s["p3"], s["p4"]), (t["p3"], t["p4"])))
+    case("pkd", [], {"p3": "s4"}, {"p3": "t3"},
+         lambda s, t: pkd(s["p3"], t["p3"]))
+
+
+def mgd_cases(args):
+    cls = distillation_class(
+        "mgd", os.path.join(args.mgd, "det/mmdet/distillation"), "mgd.py")
+    net = shuffle(cls(3, 3, "x", 2e-5, 0.65))
+    wide = shuffle(cls(2, 3, "x", 5e-7, 0.45))
+    torch.rand = MaskDraws()
+    case("mgd", ["alpha=2e-5", "ratio=0.65"], {"p3": "s3"}, {"p3": "t3"},
+         lambda s, t: net(s["p3"], t["p3"]), params=named(net))
+    torch.rand = MaskDraws()
+    case("mgd", ["alpha=5e-7", "ratio=0.45"], {"p3": "n3"}, {"p3": "t3"},
+         lambda s, t: wide(s["p3"], t["p3"]), params=named(wide))
+
+
+def named(net):
+    return {"level0." + k: p for k, p in net.named_parameters()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("mgd", "fgd", "mmrazor"):
+        parser.add_argument("--" + name, required=True)
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(SEED)
+    for side in "st":
+        tensor(side + "3", 2, 3, 4, 6)
+        tensor(side + "4", 2, 3, 2, 3)
+    tensor("n3", 2, 2, 4, 6)
+    pkd_cases(args)
+    mgd_cases(args)
+
+    arrays = [json.dumps({"name": k, "shape": list(v.shape),
+                          "data": numbers(v)}) for k, v in TENSORS.items()]
+    print("{")
+    print(f'"seed": {SEED}, "torch": "{torch.__version__}",')
+    print('"tolerance": {"f64": 1e-9, "f32": 1e-5}, "labels": [],')
+    print(rows("arrays", arrays))
+    print(rows("cases", [json.dumps(c) for c in CASES], last=True))
+    print("}")
+
+
+if __name__ == "__main__":
+    main()

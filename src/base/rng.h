@@ -19,6 +19,7 @@ typedef enum lmb_stream {
     LMB_STREAM_TEST = 6,
     LMB_STREAM_DROPOUT = 7,
     LMB_STREAM_SAMPLE = 8, /* a = step, b = sampler << 32 | image */
+    LMB_STREAM_MASK = 9, /* random masks of methods: a = step, b = level */
 } lmb_stream;
 
 /* A cursor into one stream: plain value, made on the stack, copied freely. */

@@ -24,7 +24,7 @@ from methods import CASES, SEED, TENSORS, case, load, numbers, package
 from methods import rows, tensor
 
 WORD = (1 << 64) - 1
-STREAM_MASK = 8
+STREAM_MASK = 9
 BOXES = {
     "size": [32, 48],
     "most": 4,

@@ -6,6 +6,7 @@
 #include "io/weights.h"
 #include "limbeck/loss.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { MOST_ARRAYS = 32, MOST_PARAMS = 128 };
@@ -16,6 +17,14 @@ static const cli_flag flags[] = {
         NULL, NULL},
     {"teacher", "[TAP=]FILE", "the teacher's (repeats)", NULL, NULL},
     {"labels", "FILE", "class of each row, i32 or i64", NULL, NULL},
+    {"boxes", "FILE",
+        "ground truth [N, M, 4] or, with the class, [N, M, 5]: x0 y0 x1 y1",
+        NULL, NULL},
+    {"size", "HxW", "of the input that boxes lie in (default: from a tap pK)",
+        NULL, NULL},
+    {"stage", "N", "stage of a run with several teachers, from 1", NULL, NULL},
+    {"step", "N", "training step, from 0: random masks depend on it", NULL,
+        NULL},
     {"set", "KEY=VALUE", "an option of the method (repeats)", NULL, NULL},
     {"map", "PAIR", "'teacher.f3 -> student.f2' (repeats)", NULL, NULL},
     {"grad", "[TAP=]FILE", "writes the gradient by a student's tap (repeats)",
@@ -37,7 +46,8 @@ typedef struct side {
 
 typedef struct job {
     side student, teacher;
-    lmb_tensor *labels;
+    lmb_tensor *labels, *boxes;
+    int32_t *box_labels;
     const char *options[64], *map[64];
     lmb_weights *params;
     lmb_tensor *param_tensor[MOST_PARAMS];
@@ -60,6 +70,8 @@ static void job_fini(job *j)
     for (int i = 0; i < j->in.n_params; i++)
         lmb_tensor_release(j->param_tensor[i]);
     lmb_tensor_release(j->labels);
+    lmb_tensor_release(j->boxes);
+    lmb_free(j->box_labels);
     lmb_weights_free(j->params);
 }
 
@@ -143,6 +155,82 @@ static lmb_status read_labels(const cli *c, job *j)
     LMB_TRY(convert(&j->labels, LMB_I32));
     j->in.labels = j->labels->data;
     j->in.n_labels = lmb_tensor_count(j->labels);
+    return LMB_OK;
+}
+
+/* [N, M, 5] into boxes [N, M, 4] and classes, both f64 on the way. */
+static lmb_status split_classes(const char *path, job *j)
+{
+    lmb_tensor *four = NULL;
+    lmb_shape shape = j->boxes->shape;
+    const int64_t n = shape.dim[0] * shape.dim[1];
+    shape.dim[2] = 4;
+    LMB_TRY(LMB_NEW(j->box_labels, n));
+    LMB_TRY(lmb_tensor_new(LMB_F64, &shape, &four));
+    const double *from = j->boxes->data;
+    double *to = four->data;
+    lmb_status st = LMB_OK;
+    for (int64_t i = 0; i < n && st == LMB_OK; i++) {
+        const double label = from[5 * i + 4];
+        memcpy(to + 4 * i, from + 5 * i, 4 * sizeof *to);
+        if (!(label >= -1 && label < 1e6) || label != (double)(int32_t)label)
+            st = LMB_FAIL(LMB_EFORMAT, "%s: class %g of row %lld", path, label,
+                (long long)i);
+        else
+            j->box_labels[i] = (int32_t)label;
+    }
+    lmb_tensor_release(j->boxes);
+    j->boxes = four;
+    return st;
+}
+
+static lmb_status read_boxes(const cli *c, job *j)
+{
+    const char *path = cli_value(c, "boxes");
+    if (path == NULL)
+        return LMB_OK;
+    LMB_TRY(lmb_npy_load(path, &j->boxes));
+    const lmb_shape *shape = &j->boxes->shape;
+    if (shape->rank != 3 || shape->dim[2] < 4 || shape->dim[2] > 5 ||
+        shape->dim[0] != j->student.tensor[0]->shape.dim[0])
+        return LMB_FAIL(LMB_ESHAPE,
+            "%s: boxes are [images, boxes, 4 or 5] of %lld images, not %s",
+            path, (long long)j->student.tensor[0]->shape.dim[0],
+            lmb_shape_text(shape));
+    if (shape->dim[2] == 5) {
+        LMB_TRY(convert(&j->boxes, LMB_F64));
+        LMB_TRY(split_classes(path, j));
+    }
+    LMB_TRY(convert(&j->boxes, j->in.dtype));
+    j->in.boxes = j->boxes->data;
+    j->in.most_boxes = j->boxes->shape.dim[1];
+    j->in.box_labels = j->box_labels;
+    return LMB_OK;
+}
+
+/* "800x1344", or "800" for a square. */
+static lmb_status read_size(const cli *c, job *j)
+{
+    const char *text = cli_value(c, "size");
+    char *end = NULL;
+    if (text == NULL)
+        return LMB_OK;
+    const long h = strtol(text, &end, 10);
+    const long w = *end == 'x' ? strtol(end + 1, &end, 10) : h;
+    if (*end != '\0' || h < 1 || w < 1 || h > 1 << 20 || w > 1 << 20)
+        return LMB_FAIL(LMB_EUSAGE,
+            "limbeck loss: --size %s: height and width read 800x1344", text);
+    j->in.input_size[0] = h;
+    j->in.input_size[1] = w;
+    return LMB_OK;
+}
+
+static lmb_status read_progress(const cli *c, job *j)
+{
+    int64_t stage = 1;
+    LMB_TRY(cli_i64(c, "stage", 1, 1000, &stage));
+    LMB_TRY(cli_i64(c, "step", 0, (int64_t)1 << 52, &j->in.step));
+    j->in.stage = (int)stage - 1;
     return LMB_OK;
 }
 
@@ -288,6 +376,9 @@ static lmb_status read_job(const cli *c, const char *method, job *j)
     j->in.n_teacher = j->teacher.count;
     j->in.teacher = j->teacher.array;
     LMB_TRY(read_labels(c, j));
+    LMB_TRY(read_boxes(c, j));
+    LMB_TRY(read_size(c, j));
+    LMB_TRY(read_progress(c, j));
     LMB_TRY(read_texts(c, method, j));
     LMB_TRY(cli_i64(c, "seed", 0, (int64_t)1 << 52, &seed));
     j->in.seed = (uint64_t)seed;

@@ -234,6 +234,36 @@ static void labels_and_taps_are_read(void **state)
     free(second);
 }
 
+/* Stage, step and seed reach the methods that ask for them. */
+static void detection_methods_run_on_pyramid_levels(void **state)
+{
+    (void)state;
+    static double map[2 * 3 * 4 * 4 + 7];
+    for (size_t i = 0; i < LMB_COUNT(map); i++)
+        map[i] = sin((double)(i * i));
+    save("a.npy", LMB_F64, LMB_SHAPE(2, 3, 4, 4), map);
+    save("b.npy", LMB_F64, LMB_SHAPE(2, 3, 4, 4), map + 7);
+#define LEVELS "--student p3=a.npy --teacher p3=b.npy "
+    must("loss --method pkd " LEVELS "--grad p3=g.npy");
+    must("loss --method mgd " LEVELS);
+    char *first = slurp("stdout.txt");
+    must("loss --method mgd --step 1 " LEVELS);
+    char *second = slurp("stdout.txt");
+    assert_string_not_equal(first, second);
+    free(first);
+    free(second);
+    must("loss --method dfmsd --set alpha=1 " LEVELS);
+    first = slurp("stdout.txt");
+    must("loss --method dfmsd --set alpha=1 --stage 2 " LEVELS);
+    second = slurp("stdout.txt");
+    assert_string_not_equal(first, second);
+    free(first);
+    free(second);
+    assert_int_equal(run("loss --method dfmsd --stage 0 " LEVELS), 2);
+    assert_int_equal(run("loss --method pkd --size 8x " LEVELS), 2);
+#undef LEVELS
+}
+
 /* --- runs */
 
 #define TINY \
@@ -366,6 +396,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(the_cases_hold),
         cmocka_unit_test(the_golden_vectors_pass),
         cmocka_unit_test(labels_and_taps_are_read),
+        cmocka_unit_test(detection_methods_run_on_pyramid_levels),
         cmocka_unit_test(a_run_writes_its_files),
         cmocka_unit_test(a_stopped_run_goes_on_exactly)};
     const int failed = cmocka_run_group_tests(tests, enter, leave);

@@ -105,6 +105,8 @@ lmb_value lmb_scatter_add(
     lmb_graph *g, lmb_value x, lmb_value idx, int axis, int64_t size);
 /* labels I32 [N] -> [N, classes] of 0 and 1; no gradient. */
 lmb_value lmb_one_hot(lmb_graph *g, lmb_value labels, int64_t classes);
+/* The same, but rows of zeros for labels outside 0 .. classes-1. */
+lmb_value lmb_one_hot_or_zero(lmb_graph *g, lmb_value labels, int64_t classes);
 /* The k largest of the last axis, as indices, largest first. No gradient. */
 lmb_value lmb_top_k(lmb_graph *g, lmb_value x, int64_t k);
 

@@ -126,6 +126,7 @@ typedef struct lmb_scatter_attr {
 /* one_hot(labels) -> [N, classes] */
 typedef struct lmb_one_hot_attr {
     int64_t classes;
+    bool loose; /* rows of zeros for labels outside 0 .. classes-1 */
 } lmb_one_hot_attr;
 
 /* matmul(a, b) -> c */

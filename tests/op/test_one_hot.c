@@ -37,6 +37,22 @@ static void labels_outside_fail_at_the_run(void **state)
     op_check_run_fails(&d, NULL, LMB_EINVAL, "label -1 of sample 0");
 }
 
+static lmb_value loose(lmb_graph *g, const lmb_value *x, const void *user)
+{
+    const labels *l = user;
+    (void)x;
+    return lmb_one_hot_or_zero(
+        g, lmb_graph_index_constant(g, l->shape, l->label), l->classes);
+}
+
+static void labels_outside_are_rows_of_zeros_if_asked(void **state)
+{
+    (void)state;
+    const labels l = {2, {1, {3}}, {-1, 1, 2}};
+    const op_case c = {.build = loose, .user = &l};
+    op_check_value(&c, NULL, LMB_SHAPE(3, 2), OP_D(0, 0, 0, 1, 0, 0), 0);
+}
+
 static lmb_value real(lmb_graph *g, const lmb_value *x, const void *user)
 {
     (void)user;
@@ -58,4 +74,5 @@ static void misfits_are_refused(void **state)
 
 LMB_TEST_MAIN(cmocka_unit_test(labels_become_rows),
     cmocka_unit_test(labels_outside_fail_at_the_run),
+    cmocka_unit_test(labels_outside_are_rows_of_zeros_if_asked),
     cmocka_unit_test(misfits_are_refused))

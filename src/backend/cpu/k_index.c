@@ -164,11 +164,12 @@ static void run_scatter_add(const lmb_call *c)
 
 static void run_one_hot(const lmb_call *c)
 {
-    const int64_t classes = ((const lmb_one_hot_attr *)c->attr)->classes;
+    const lmb_one_hot_attr *a = c->attr;
+    const int64_t classes = a->classes;
     const int32_t *label = c->in[0].data;
     float *y = c->out[0].data;
     for (int64_t n = 0; n < c->in[0].shape.dim[0]; n++) {
-        const bool good = label[n] >= 0 && label[n] < classes;
+        const bool good = a->loose || (label[n] >= 0 && label[n] < classes);
         for (int64_t k = 0; k < classes; k++)
             y[n * classes + k] = good ? (k == label[n] ? 1.0f : 0.0f) : NAN;
     }

@@ -1,0 +1,46 @@
+/* anchors.h: the anchors and points of dense heads, level by level.
+ *
+ * At place (y, x) of a level lie, in this order, for each ratio r (height to
+ * width) and each size s the box of width s / sqrt(r) and height s sqrt(r)
+ * around ((x + offset) step, (y + offset) step). Computed in f32, operation by
+ * operation as mmdetection's AnchorGenerator (no centre offset) and, with
+ * `whole` and its steps, torchvision's do, since ties between overlaps decide
+ * assignments. */
+#ifndef LMB_MODEL_ANCHORS_H
+#define LMB_MODEL_ANCHORS_H
+
+#include "model/detector.h"
+
+enum { LMB_ANCHOR_KINDS = 3 };
+
+typedef struct lmb_anchors {
+    int n_ratios, n_sizes;
+    float ratio[LMB_ANCHOR_KINDS];
+    double offset; /* 0 or 0.5 */
+    bool whole; /* corners of the boxes around 0 are rounded */
+    struct {
+        int64_t rows, columns;
+        double step_y, step_x;
+        float size[LMB_ANCHOR_KINDS];
+    } level[LMB_DETECTOR_LEVELS];
+} lmb_anchors;
+
+/* Sets rows, columns and steps for an input of height and width: the strides
+ * themselves, or (torchvision) what is left of input / places. `whole` too. */
+void lmb_anchors_init(
+    lmb_anchors *a, lmb_layout layout, int first, const int64_t input[2]);
+int64_t lmb_anchors_count(const lmb_anchors *a);
+/* Anchors of each level. */
+void lmb_anchors_sizes(const lmb_anchors *a, int64_t size[LMB_DETECTOR_LEVELS]);
+/* x0 y0 x1 y1 of each: 4 lmb_anchors_count elements. */
+void lmb_anchors_write(const lmb_anchors *a, double *out);
+/* The same as a constant [A, 4]. */
+lmb_value lmb_anchors_constant(lmb_graph *g, const lmb_anchors *a);
+
+/* The places themselves, x y, where each has one anchor; as [A, 2]. */
+void lmb_points_write(const lmb_anchors *a, double *out);
+lmb_value lmb_points_constant(lmb_graph *g, const lmb_anchors *a);
+/* The stride of each anchor's level, [A, 1]. */
+lmb_value lmb_strides_constant(lmb_graph *g, const lmb_anchors *a, int first);
+
+#endif

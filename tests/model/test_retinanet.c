@@ -1,0 +1,22 @@
+/* test_retinanet.c: RetinaNet against torchvision's. */
+#include "detector_check.h"
+
+static void it_computes_what_torchvision_does(void **state)
+{
+    (void)state;
+    detector_check("retinanet_resnet50_fpn", "retinanet_resnet50_fpn", false,
+        &detector_fast);
+}
+
+static void detections_are_those_of_torchvision(void **state)
+{
+    detector_run r;
+    (void)state;
+    detector_open(
+        &r, "retinanet_resnet50_fpn", "retinanet_resnet50_fpn", false);
+    detector_check_post(&r);
+    detector_close(&r);
+}
+
+LMB_TEST_MAIN(cmocka_unit_test(it_computes_what_torchvision_does),
+    cmocka_unit_test(detections_are_those_of_torchvision))

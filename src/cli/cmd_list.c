@@ -21,7 +21,7 @@ static lmb_status model_row(
             first ? "" : ",", m->name, m->task, (long long)info.parameters,
             (long long)info.macs, m->default_classes, m->default_size);
     else
-        lmb_str_printf(out, "%-16s %-15s %12lld %14lld  %4d classes, %d px\n",
+        lmb_str_printf(out, "%-24s %-15s %12lld %14lld  %4d classes, %d px\n",
             m->name, m->task, (long long)info.parameters, (long long)info.macs,
             m->default_classes, m->default_size);
     return LMB_OK;
@@ -34,7 +34,7 @@ static lmb_status list_models(bool json, lmb_str *out)
     if (json)
         lmb_str_add(out, "[");
     else
-        lmb_str_printf(out, "%-16s %-15s %12s %14s\n", "name", "task",
+        lmb_str_printf(out, "%-24s %-15s %12s %14s\n", "name", "task",
             "parameters", "macs");
     for (int i = 0; i < count; i++)
         LMB_TRY(model_row(all[i], json, i == 0, out));

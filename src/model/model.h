@@ -17,6 +17,9 @@ typedef struct lmb_model_opts {
     int64_t fpn_channels; /* 256 */
     int64_t head_convs; /* depth of the heads' towers; 4 */
     int64_t head_width; /* RoI head's linear layers; 1024 */
+    int64_t rpn_samples; /* anchors of an image in the RPN's losses; 256 */
+    int64_t proposals; /* of an image, after NMS; 1000 */
+    int64_t rois; /* proposals of an image that train the RoI head; 512 */
     int64_t frozen_stages; /* backbone: -1 none, 0 stem, 1 stem + stage 1 .. */
     bool norm_eval; /* backbone's batch norm keeps its running statistics */
 } lmb_model_opts;
@@ -94,6 +97,9 @@ struct lmb_model {
      * (pre-activation). NULL: none. */
     lmb_value (*head_tail)(const lmb_model *m, lmb_nn *nn, const char *name,
         int after, lmb_value features, int classes);
+    /* Detectors: rows of the classifier's weight (lmb_nn.head) are
+     * head_factor * classes + head_extra; 0: as many as classes. */
+    int head_factor, head_extra;
     uint32_t options; /* bit i: row i of lmb_model_opts_table may be set */
     int32_t pad; /* detectors: pictures are padded to a multiple of it (32) */
 };
@@ -116,7 +122,7 @@ lmb_status lmb_model_get(
     const char *name, const lmb_model **out) LMB_MUST_CHECK;
 
 typedef struct lmb_model_info {
-    int64_t parameters; /* trainable: without running statistics */
+    int64_t parameters; /* without running statistics; frozen ones count */
     int64_t macs; /* multiply-adds of convolutions and products, one image */
     int convs;
     char head[64]; /* the classifier's name: "fc" */

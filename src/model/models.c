@@ -110,6 +110,8 @@ lmb_status lmb_model_describe(
     lmb_graph *g = NULL;
     lmb_params *params = NULL;
     lmb_nn nn;
+    lmb_model_opts opts;
+    lmb_detection detection = {0};
     lmb_status st = LMB_OK;
     const int k = classes > 0 ? classes : m->default_classes;
     const int s = size > 0 ? size : m->default_size;
@@ -117,6 +119,11 @@ lmb_status lmb_model_describe(
     LMB_GOTO(lmb_graph_new(&g), st, done);
     LMB_GOTO(lmb_params_new(LMB_F32, &params), st, done);
     lmb_nn_init(&nn, g, params, LMB_MODE_EVAL);
+    lmb_opt_defaults(lmb_model_opts_table, &opts);
+    opts.frozen_stages = -1; /* frozen parameters are counted, too */
+    nn.options = &opts;
+    nn.detection = m->postprocess != NULL ? &detection : NULL;
+    detection.sizes = lmb_graph_constant(g, LMB_SHAPE(1, 2), NULL, s);
     (void)m->build(m, &nn,
         lmb_graph_input(g, "images", LMB_F32, LMB_SHAPE(1, 3, s, s)), k);
     LMB_GOTO(lmb_graph_status(g), st, done);

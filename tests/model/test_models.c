@@ -79,12 +79,19 @@ static void feature_text(
     }
 }
 
+static int classifiers(void)
+{
+    int count = 0, found = 0;
+    const lmb_model *const *all = lmb_models(&count);
+    for (int i = 0; i < count; i++)
+        found += strcmp(all[i]->task, "classification") == 0;
+    return found;
+}
+
 static void sizes_and_taps_are_the_published_ones(void **state)
 {
-    int count = 0;
     (void)state;
-    (void)lmb_models(&count);
-    assert_int_equal(count, LMB_COUNT(rows));
+    assert_int_equal(classifiers(), LMB_COUNT(rows));
     for (size_t i = 0; i < LMB_COUNT(rows); i++) {
         const lmb_model *m = lmb_model_find(rows[i].name);
         lmb_model_info info;

@@ -33,6 +33,23 @@ static void options_of_others_are_refused(void **state)
     assert_string_equal(spec.text, "resnet20");
 }
 
+static void detectors_have_options(void **state)
+{
+    lmb_model_spec spec, again;
+    (void)state;
+    CHECK_OK(lmb_model_spec_parse(
+        "RetinaNet_R18_FPN:fpn_channels=64,width=0.5,norm_eval=off,"
+        "frozen_stages=1",
+        &spec));
+    assert_string_equal(spec.text,
+        "retinanet_r18_fpn:width=0.5,fpn_channels=64,norm_eval=false");
+    assert_int_equal(spec.opts.fpn_channels, 64);
+    CHECK_OK(lmb_model_spec_parse(spec.text, &again));
+    assert_string_equal(again.text, spec.text);
+    fails("retinanet_r18_fpn:fpn_channels=65", "not a multiple of 32");
+    fails("retinanet_r18_fpn:rois=64", "has no option 'rois'");
+}
+
 static void errors_say_what_is_wrong(void **state)
 {
     (void)state;
@@ -52,4 +69,5 @@ static void errors_say_what_is_wrong(void **state)
 
 LMB_TEST_MAIN(cmocka_unit_test(a_name_alone_has_the_defaults),
     cmocka_unit_test(options_of_others_are_refused),
+    cmocka_unit_test(detectors_have_options),
     cmocka_unit_test(errors_say_what_is_wrong))

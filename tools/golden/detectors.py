@@ -199,11 +199,16 @@ def faster_rcnn():
         first, offsets, [boxes[:40], boxes[40:]], SIZES)
     golden["post_rule"] = rule
     golden["post"] = detections(
-        [{"boxes": b, "scores": s, "labels": l - 1} for b, s, l in zip(*found)])
+        [{"boxes": box, "scores": score, "labels": label - 1}
+         for box, score, label in zip(*found)])
     return golden
 
 
-ALL = {"fasterrcnn_resnet50_fpn": faster_rcnn, "retinanet_resnet50_fpn": retinanet, "fcos_resnet50_fpn": fcos}
+ALL = {
+    "retinanet_resnet50_fpn": retinanet,
+    "fcos_resnet50_fpn": fcos,
+    "fasterrcnn_resnet50_fpn": faster_rcnn,
+}
 
 
 def main():

@@ -3,7 +3,7 @@
  * Two passes, maximum first: ln sum = max + ln sum_j e^(x_j - max), exact for
  * any finite x. Gradient:
  *   log_softmax_bwd(dy, y) -> dx = dy - e^y sum_j dy_j. */
-#include "op/lines.h"
+#include "op/axis_lines.h"
 
 #include <math.h>
 

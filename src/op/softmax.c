@@ -2,7 +2,7 @@
  *
  * The maximum is subtracted first, so no exponential overflows. Gradient:
  *   softmax_bwd(dy, y) -> dx = y (dy - sum_j dy_j y_j). */
-#include "op/lines.h"
+#include "op/axis_lines.h"
 
 #include <math.h>
 

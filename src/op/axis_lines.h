@@ -1,7 +1,7 @@
-/* lines.h: what softmax and log_softmax share: they work line by line along
- * one axis, forward and backward. Private to src/op. */
-#ifndef LMB_OP_LINES_H
-#define LMB_OP_LINES_H
+/* axis_lines.h: what softmax and log_softmax share: they work line by line
+ * along one axis, forward and backward. Private to src/op. */
+#ifndef LMB_OP_AXIS_LINES_H
+#define LMB_OP_AXIS_LINES_H
 
 #include "op/op_util.h"
 

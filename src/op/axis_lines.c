@@ -1,5 +1,5 @@
-/* lines.c: kernels and builders of ops that work along one axis. */
-#include "op/lines.h"
+/* axis_lines.c: kernels and builders of ops that work along one axis. */
+#include "op/axis_lines.h"
 
 lmb_status lmb__each_line(const lmb_ref *r, lmb__line_fn *fn)
 {

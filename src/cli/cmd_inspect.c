@@ -6,6 +6,7 @@
 #include "tensor/shape.h"
 
 #include <math.h>
+#include <string.h>
 
 /* --- weights */
 
@@ -56,7 +57,8 @@ static void weights_text(const lmb_weights *w, lmb_str *out)
         lmb_str_printf(out, "%-14s %lld entries that are not tensors\n",
             "ignored", (long long)w->ignored);
     for (size_t i = 0; i < w->meta_count; i++)
-        add_meta(out, w->meta[i].key, w->meta[i].value);
+        if (strcmp(w->meta[i].key, "format") != 0) /* "pt", for Python */
+            add_meta(out, w->meta[i].key, w->meta[i].value);
     for (size_t i = 0; i < w->count; i++) {
         const lmb_tensor *t = w->items[i].tensor;
         lmb_str_printf(out, "%-44s %-5s %s\n", w->items[i].name,

@@ -87,8 +87,11 @@ static void add_class(
         ? p->about.class_names[i]
         : NULL;
     if (!json) {
-        lmb_str_printf(out, "  %6.2f %%  %-4d %s\n", 100 * probability, i,
-            name ? name : "");
+        lmb_str_printf(out, "  %6.2f %%  ", 100 * probability);
+        if (name != NULL)
+            lmb_str_printf(out, "%-4d %s\n", i, name);
+        else
+            lmb_str_printf(out, "%d\n", i);
         return;
     }
     lmb_str_printf(out, "{\"class\": %d, ", i);

@@ -104,6 +104,20 @@ static lmb_status add_row(lmb_report_run *run, json_t *row)
     return add_point(&run->top1, epoch, top1);
 }
 
+static lmb_status no_rows(const char *dir)
+{
+    lmb_str path = {0};
+    LMB_TRY(path_of(dir, LMB_RUN_METRICS, &path));
+    const bool begun = lmb_path_exists(path.text);
+    lmb_str_fini(&path);
+    if (!lmb_path_is_dir(dir))
+        return LMB_FAIL(LMB_ENOTFOUND, "%s: no such run", dir);
+    if (!begun)
+        return LMB_FAIL(LMB_ENOTFOUND,
+            "%s is no run: there is no " LMB_RUN_METRICS " in it", dir);
+    return LMB_FAIL(LMB_ENOTFOUND, "%s: no epoch of it is finished yet", dir);
+}
+
 static lmb_status read_metrics(lmb_report_run *run)
 {
     char *text = NULL;
@@ -111,9 +125,7 @@ static lmb_status read_metrics(lmb_report_run *run)
     lmb_status st = LMB_OK;
     LMB_TRY(read_text(run->dir, LMB_RUN_METRICS, &text));
     if (text[0] == '\0')
-        LMB_GOTO(LMB_FAIL(LMB_ENOTFOUND,
-                     "%s/" LMB_RUN_METRICS ": no rows; is it a run?", run->dir),
-            st, done);
+        LMB_GOTO(no_rows(run->dir), st, done);
     for (const char *at = text; *at != '\0' && st == LMB_OK; line++) {
         const size_t n = strcspn(at, "\n");
         json_error_t error;

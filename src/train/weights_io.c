@@ -297,10 +297,16 @@ static lmb_status write_count(lmb_weights *w, const char *key, int value)
 static lmb_status write_three(
     lmb_weights *w, const char *key, const double value[3])
 {
-    char text[96];
-    (void)snprintf(
-        text, sizeof text, "%.17g %.17g %.17g", value[0], value[1], value[2]);
-    return lmb_weights_meta_set(w, key, text);
+    lmb_str text = {0};
+    for (int i = 0; i < 3; i++) {
+        lmb_str_add(&text, i > 0 ? " " : "");
+        lmb_str_json_number(&text, value[i]); /* exact, and no longer */
+    }
+    lmb_status st = lmb_str_status(&text);
+    if (st == LMB_OK)
+        st = lmb_weights_meta_set(w, key, text.text);
+    lmb_str_fini(&text);
+    return st;
 }
 
 /* One line a name: a name of several lines becomes one. */

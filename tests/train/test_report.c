@@ -166,8 +166,12 @@ static void what_is_no_run_is_an_error(void **state)
     (void)state;
     const char *dirs[] = {at("nothing")};
     CHECK_ERR(lmb_report_write(at("no.html"), 1, dirs), LMB_ENOTFOUND,
-        "nothing/metrics.jsonl");
+        "nothing: no such run");
     make_run("bad", 1, 40);
+    dirs[0] = at("bad");
+    write_text("bad/metrics.jsonl", "");
+    CHECK_ERR(lmb_report_write(at("no.html"), 1, dirs), LMB_ENOTFOUND,
+        "bad: no epoch of it is finished yet");
     write_text("bad/metrics.jsonl", "{\"epoch\": 1}\n{\"epoch\"\n");
     dirs[0] = at("bad");
     CHECK_ERR(lmb_report_write(at("no.html"), 1, dirs), LMB_EFORMAT,

@@ -129,6 +129,42 @@ def pkd_cases(args):
          lambda s, t: pkd(s["p3"], t["p3"]))
 
 
+def cwd_cases(args):
+    folder = os.path.join(args.mmrazor, "mmrazor/models/losses")
+    cwd = load("cwd", os.path.join(folder, "cwd.py")).ChannelWiseDivergence
+    for tau in (1.0, 4.0):
+        case("cwd", [f"tau={tau}"], {"p3": "s3", "p4": "s4"},
+             {"p3": "t3", "p4": "t4"}, lambda s, t, f=cwd(tau): f(
+                 s["p3"], t["p3"]) + f(s["p4"], t["p4"]))
+
+
+def truth():
+    """The boxes of each image, without padding."""
+    all_boxes = torch.tensor(BOXES["data"]).reshape(-1, BOXES["most"], 4)
+    return [rows[(rows[:, 2] > rows[:, 0]).nonzero().squeeze(1)]
+            for rows in all_boxes]
+
+
+def fgd_cases(args):
+    cls = distillation_class(
+        "fgd", os.path.join(args.fgd, "mmdet/distillation"), "fgd.py")
+    metas = [{"img_shape": (*BOXES["size"], 3)}] * 2
+    for weights, temp, student in (
+            ((1e-3, 5e-4, 5e-4, 5e-6), 0.5, "s3"),
+            ((0.3, 0.2, 0.1, 0.05), 0.8, "n3")):
+        channels = TENSORS[student].shape[1]
+        net = shuffle(cls(channels, 3, "x", temp, *weights))
+        names = ("alpha_fgd", "beta_fgd", "gamma_fgd", "lambda_fgd", "temp")
+        options = [f"{n}={v}" for n, v in zip(names, (*weights, temp))]
+        case("fgd", options, {"p3": student}, {"p3": "t3"},
+             lambda s, t, f=net: f(s["p3"], t["p3"], truth(), metas),
+             params=named(net))
+        CASES[-1]["boxes"] = BOXES
+        for name, p in CASES[-1]["params"].items():
+            if ".1." in name:
+                p["shape"] = p["shape"][:1]
+
+
 def mgd_cases(args):
     cls = distillation_class(
         "mgd", os.path.join(args.mgd, "det/mmdet/distillation"), "mgd.py")
@@ -160,6 +196,8 @@ def main():
     tensor("n3", 2, 2, 4, 6)
     pkd_cases(args)
     mgd_cases(args)
+    cwd_cases(args)
+    fgd_cases(args)
 
     arrays = [json.dumps({"name": k, "shape": list(v.shape),
                           "data": numbers(v)}) for k, v in TENSORS.items()]

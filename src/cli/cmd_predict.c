@@ -186,8 +186,7 @@ const cli_command cmd_predict = {
     .usage = "--weights FILE IMAGE... [--model NAME]",
     .title = "the likeliest classes of pictures",
     .text = "A file that limbeck wrote says model, classes, input size and "
-            "normalisation; for\nothers give --model, --mean and --std, or "
-            "let `convert` note them down, with the\nnames of the classes.",
+            "normalisation; for\nothers give --model, --mean and --std.",
     .flags = flags,
     .config = "model|precision|threads|allow-reference",
     .max_words = 1000000,

@@ -35,6 +35,8 @@ static void add_duration(lmb_str *out, double seconds)
 /* "loss 4.32 (ce 0.41, kd 3.91)" */
 static void add_losses(lmb_str *out, const lmb_row *row)
 {
+    if (isnan(row->loss))
+        return;
     lmb_str_printf(out, "loss %.4g", row->loss);
     if (row->n_parts + row->n_terms < 2)
         return;

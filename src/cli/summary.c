@@ -133,6 +133,17 @@ static int by_gap(const void *a, const void *b)
     return x->cls - y->cls;
 }
 
+/* Percent of a class that is right, or its AP; NaN if there is nothing of it.
+ */
+static double class_score(const lmb_eval_result *r, int i)
+{
+    if (r->class_ap != NULL)
+        return r->class_ap[i] < 0 ? NAN : 100 * r->class_ap[i];
+    return r->class_count[i] > 0
+        ? 100 * (double)r->class_correct[i] / (double)r->class_count[i]
+        : NAN;
+}
+
 static lmb_status make_gaps(const lmb_run_result *r, gap **out, int *n)
 {
     gap *gaps = NULL;
@@ -142,13 +153,10 @@ static lmb_status make_gaps(const lmb_run_result *r, gap **out, int *n)
     LMB_TRY(LMB_NEW(gaps, classes));
     *n = 0;
     for (int i = 0; i < classes; i++) {
-        const double count = (double)r->student.class_count[i];
-        if (count <= 0 || r->teacher.class_count[i] <= 0)
-            continue;
-        gaps[(*n)++] = (gap){i, r->student.class_count[i],
-            100 * (double)r->student.class_correct[i] / count,
-            100 * (double)r->teacher.class_correct[i] /
-                (double)r->teacher.class_count[i]};
+        const gap g = {i, r->student.class_count[i],
+            class_score(&r->student, i), class_score(&r->teacher, i)};
+        if (!isnan(g.student) && !isnan(g.teacher))
+            gaps[(*n)++] = g;
     }
     qsort(gaps, (size_t)*n, sizeof *gaps, by_gap);
     *out = gaps;
@@ -159,7 +167,7 @@ static void add_gap(lmb_str *out, const gap *g, const char *const *names)
 {
     char number[24];
     (void)snprintf(number, sizeof number, "class %d", g->cls);
-    lmb_str_printf(out, "  %-24s %8.1f %8.1f %+8.1f  (%lld images)\n",
+    lmb_str_printf(out, "  %-24s %8.1f %8.1f %+8.1f  (%lld)\n",
         names != NULL ? names[g->cls] : number, g->student, g->teacher,
         g->student - g->teacher, (long long)g->count);
 }
@@ -175,8 +183,9 @@ static lmb_status add_classes(
         return LMB_OK;
     LMB_TRY(make_gaps(r, &gaps, &n));
     const char *const *names = lmb_dataset_class_names(f->test);
-    lmb_str_printf(
-        out, "\nby class, percent right    student  teacher     gap\n");
+    lmb_str_printf(out, "\nby class, %-16s student  teacher     gap  (%s)\n",
+        lmb_task_is_detection(f->task) ? "AP in percent" : "percent right",
+        lmb_task_is_detection(f->task) ? "boxes" : "images");
     for (int i = 0; i < n; i++) {
         if (i == SHOWN && n > 2 * SHOWN)
             lmb_str_add(out, "  ...\n");

@@ -175,6 +175,14 @@ static lmb_status check_stages(const void *state, int n_stages)
     return LMB_OK;
 }
 
+/* The near stage plain, the next with masking enhancement: two, unless the
+ * user gives as many teachers. */
+static int stages(const void *state)
+{
+    const dfmsd_state *o = state;
+    return o->sal ? 2 : 1;
+}
+
 /* --- building ------------------------------------------------------------- */
 
 static lmb_status pairs(const void *state, const lmb_taps *student,
@@ -253,5 +261,6 @@ const lmb_method lmb_method_dfmsd = {
     .pairs = pairs,
     .describe = lmb_levels_describe,
     .build = build,
+    .stages = stages,
     .check_stages = check_stages,
 };

@@ -1,7 +1,8 @@
 /* evaluate.c: accuracy of a network over a data set. */
-#include "train/step.h"
+#include "train/detector.h"
 
 #include <math.h>
+#include <string.h>
 #include <time.h>
 
 /* The network for one batch size. */
@@ -14,6 +15,7 @@ typedef struct eval_plan {
 
 struct lmb_evaluator {
     lmb_network net;
+    lmb_detector *detector; /* of a detector; then no plans here */
     lmb_eval_spec spec;
     const lmb_dataset *data;
     lmb_dataset *subset; /* with a limit */
@@ -89,13 +91,39 @@ static lmb_status take_part(lmb_evaluator *e)
     return st;
 }
 
+static lmb_status check_task(const lmb_evaluator *e)
+{
+    const bool boxes = lmb_dataset_is_detection(e->data);
+    if (boxes == lmb_network_detects(&e->net))
+        return LMB_OK;
+    return LMB_FAIL(LMB_EINVAL, "%s is for %s, and the data set %s is for %s",
+        e->net.text, e->net.model->task, lmb_dataset_name(e->data),
+        boxes ? "detection" : "classification");
+}
+
+static lmb_status open_detector(lmb_evaluator *e)
+{
+    const lmb_detector_opts opts = {
+        .bf16 = e->spec.bf16,
+        .allow_reference = e->spec.allow_reference,
+        .reference = e->spec.reference,
+        .detect = e->spec.detect,
+    };
+    memcpy(e->spec.mean, e->net.mean, sizeof e->spec.mean);
+    memcpy(e->spec.std, e->net.std, sizeof e->spec.std);
+    return lmb_detector_new(&e->net, &opts, e->workspace, &e->detector);
+}
+
 static lmb_status open_evaluator(lmb_evaluator *e)
 {
+    LMB_TRY(check_task(e));
     LMB_TRY(take_part(e));
     if (e->workspace == NULL) {
         LMB_TRY(lmb_workspace_new(&e->own_workspace));
         e->workspace = e->own_workspace;
     }
+    if (lmb_network_detects(&e->net))
+        return open_detector(e);
     e->transform = lmb_transform_default(e->data, false);
     for (int c = 0; c < 3; c++) {
         e->transform.mean[c] = e->net.mean[c];
@@ -132,6 +160,7 @@ void lmb_evaluator_free(lmb_evaluator *e)
     if (e == NULL)
         return;
     lmb_loader_free(e->loader);
+    lmb_detector_free(e->detector);
     for (int i = 0; i < e->n_plans; i++) {
         lmb_plan_free(e->plan[i].plan);
         lmb_graph_free(e->plan[i].g);
@@ -221,6 +250,9 @@ lmb_status lmb_evaluator_run(lmb_evaluator *e, lmb_eval_result *out)
         return LMB_FAIL(LMB_EINVAL,
             "the data has %d classes, the network %d: they must be the same",
             lmb_dataset_classes(e->data), e->net.classes);
+    if (e->detector != NULL)
+        return lmb_detector_evaluate(
+            e->detector, e->data, &e->spec, out, NULL, NULL);
     lmb_eval_result r = {.classes = e->net.classes};
     lmb_status st = LMB_OK;
     const double start = now();
@@ -239,6 +271,7 @@ void lmb_eval_fini(lmb_eval_result *r)
 {
     lmb_free(r->class_count);
     lmb_free(r->class_correct);
+    lmb_free(r->class_ap);
     *r = (lmb_eval_result){0};
 }
 

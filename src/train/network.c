@@ -36,6 +36,8 @@ lmb_value lmb_network_build(
 
 static lmb_status declare(const lmb_network *net, int size)
 {
+    /* A detector's parameters do not depend on the size of its input. */
+    const int side = lmb_network_detects(net) ? 256 : size;
     lmb_graph *g = NULL;
     LMB_TRY(lmb_graph_new(&g));
     lmb_nn *nn = lmb_alloc(1, sizeof *nn);
@@ -44,7 +46,7 @@ static lmb_status declare(const lmb_network *net, int size)
     if (st == LMB_OK) {
         lmb_nn_init(nn, g, net->params, LMB_MODE_EVAL);
         const lmb_value x =
-            lmb_graph_input(g, "x", LMB_F32, LMB_SHAPE(1, 3, size, size));
+            lmb_graph_input(g, "x", LMB_F32, LMB_SHAPE(1, 3, side, side));
         (void)lmb_network_build(net, nn, x, NULL);
         st = lmb_graph_status(g);
     }

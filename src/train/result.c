@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 
+#include <math.h>
 #include <stdio.h>
 
 static void add_number(lmb_str *out, const char *key, double value)
@@ -22,6 +23,15 @@ static void add_scores(
     }
 }
 
+/* Images that are right; of a detector the class's AP, null if undefined. */
+static void add_right(lmb_str *out, const lmb_eval_result *r, int i)
+{
+    if (r->class_ap == NULL)
+        lmb_str_printf(out, "%lld", (long long)r->class_correct[i]);
+    else
+        lmb_str_json_number(out, r->class_ap[i] < 0 ? NAN : r->class_ap[i]);
+}
+
 static void add_class(
     lmb_str *out, const lmb_run_result *r, int i, const char *const *names)
 {
@@ -31,12 +41,13 @@ static void add_class(
         lmb_str_json(out, names[i]);
         lmb_str_add(out, ", ");
     }
-    lmb_str_printf(out, "\"count\": %lld, \"student\": %lld",
-        (long long)r->student.class_count[i],
-        (long long)r->student.class_correct[i]);
-    if (r->teacher.count > 0 && i < r->teacher.classes)
-        lmb_str_printf(
-            out, ", \"teacher\": %lld", (long long)r->teacher.class_correct[i]);
+    lmb_str_printf(out,
+        "\"count\": %lld, \"student\": ", (long long)r->student.class_count[i]);
+    add_right(out, &r->student, i);
+    if (r->teacher.count > 0 && i < r->teacher.classes) {
+        lmb_str_add(out, ", \"teacher\": ");
+        add_right(out, &r->teacher, i);
+    }
     lmb_str_add(out, "}");
 }
 

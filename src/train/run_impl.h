@@ -7,7 +7,7 @@
 #include "train/runlog.h"
 #include "train/trainer.h"
 
-enum { LMB_MAX_STEPS = 4 };
+enum { LMB_MAX_STEPS = 16 };
 
 /* A part of the epochs with a teacher, terms and a schedule of its own. */
 typedef struct lmb_stage {
@@ -66,9 +66,10 @@ double lmb_run_now(void);
 /* "out/name" in the config's arena; NULL and a message when out of memory. */
 lmb_status lmb_run_path(
     const lmb_run *run, const char *name, const char **out) LMB_MUST_CHECK;
-/* The compiled step for a batch size in the current phases. */
+/* The compiled step for a batch of so many pictures of a height and width, in
+ * the current stage and phases. */
 lmb_status lmb_run_step_for(
-    lmb_run *run, int64_t batch, lmb_train_step **out) LMB_MUST_CHECK;
+    lmb_run *run, const int64_t size[3], lmb_train_step **out) LMB_MUST_CHECK;
 lmb_status lmb_run_save(lmb_run *run) LMB_MUST_CHECK;
 /* Methods, stages and their schedules (run_stages.c); fini frees the terms. */
 lmb_status lmb_run_open_stages(lmb_run *run) LMB_MUST_CHECK;
@@ -80,8 +81,8 @@ lmb_status lmb_run_hash_stages(
 void lmb_run_fini_stages(lmb_run *run);
 /* The stage of an epoch. */
 lmb_stage *lmb_run_stage_at(lmb_run *run, int64_t epoch);
-/* The step that the current stage and phases need. */
-lmb_step_spec lmb_run_step_spec(const lmb_run *run, int64_t batch);
+/* What such a step is made of. */
+lmb_step_spec lmb_run_step_spec(const lmb_run *run, const int64_t size[3]);
 /* Phases of the terms at `epoch`; plans of other phases are dropped. */
 void lmb_run_enter_epoch(lmb_run *run, int64_t epoch);
 /* Continues the hash *h over the parameters and buffers of a store. */

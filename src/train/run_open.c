@@ -1,5 +1,6 @@
 /* run_open.c: opening a run: data, teacher and its check, student, methods,
  * directory, resume. */
+#include "train/pictures.h"
 #include "train/run_cache.h"
 #include "train/run_impl.h"
 
@@ -23,30 +24,42 @@ static const char *or_else(const char *text, const char *otherwise)
     return text != NULL ? text : otherwise;
 }
 
-static lmb_status open_data(lmb_run *run)
+static lmb_status open_split(const lmb_run *run, const char *split,
+    const char *json, const char *images, lmb_dataset **out)
 {
-    const lmb_run_config *c = run->config;
-    const uint64_t seed = (uint64_t)c->train.seed;
-    if (c->data == NULL)
-        return LMB_FAIL(
-            LMB_EUSAGE, "no data set: --data NAME:DIR (limbeck list datasets)");
-    LMB_TRY(lmb_dataset_open(
-        c->data, or_else(c->train_split, "train"), NULL, &run->opened));
+    const lmb_dataset_opts opts = {.json = json, .images = images};
+    LMB_TRY(lmb_dataset_open(run->config->data, split, &opts, out));
+    if (lmb_dataset_notes(*out)[0] != '\0')
+        lmb_log_line(LMB_LOG_WARNING, "%s: %s", split, lmb_dataset_notes(*out));
+    return LMB_OK;
+}
+
+/* A part held out, a fraction of the rest. */
+static lmb_status cut_data(lmb_run *run)
+{
+    const lmb_train_opts *t = &run->config->train;
+    const uint64_t seed = (uint64_t)t->seed;
     run->train_data = run->opened;
-    if (c->train.val_split > 0) {
+    if (t->val_split > 0) {
         LMB_TRY(lmb_dataset_split(
-            run->opened, c->train.val_split, seed, &run->rest, &run->held));
+            run->opened, t->val_split, seed, &run->rest, &run->held));
         run->train_data = run->rest;
         run->chosen = run->held;
     }
-    if (c->train.fraction < 1) {
+    if (t->fraction < 1) {
         LMB_TRY(lmb_dataset_fraction((lmb_dataset *)(uintptr_t)run->train_data,
-            c->train.fraction, seed, &run->fraction));
+            t->fraction, seed, &run->fraction));
         run->train_data = run->fraction;
     }
-    const lmb_status st = lmb_dataset_open(
-        c->data, or_else(c->test_split, "test"), NULL, &run->test);
-    /* With a part held out a data set may do without a test split. */
+    return LMB_OK;
+}
+
+/* With a part held out a data set may do without a test split. */
+static lmb_status open_test(lmb_run *run)
+{
+    const lmb_run_config *c = run->config;
+    const lmb_status st = open_split(run, or_else(c->test_split, "test"),
+        c->test_json, c->test_images, &run->test);
     const bool none = st == LMB_ENOTFOUND || st == LMB_EINVAL;
     if (st != LMB_OK && run->chosen == NULL)
         return lmb__wrap(st, "no test split (--val-split F holds one out)");
@@ -54,20 +67,38 @@ static lmb_status open_data(lmb_run *run)
         return st;
     if (run->chosen == NULL)
         run->chosen = run->test;
-    run->train_transform = lmb_transform_default(run->train_data, true);
-    if (c->train.augment == LMB_AUGMENT_NONE) {
-        const lmb_transform plain =
-            lmb_transform_default(run->train_data, false);
-        run->train_transform = plain;
-    } else if (c->train.augment == LMB_AUGMENT_STRONG) {
+    return LMB_OK;
+}
+
+static void set_transform(lmb_run *run)
+{
+    const int32_t augment = run->config->train.augment;
+    run->train_transform =
+        lmb_transform_default(run->train_data, augment != LMB_AUGMENT_NONE);
+    if (augment == LMB_AUGMENT_STRONG)
         lmb_transform_strong(&run->train_transform);
-    }
+}
+
+static lmb_status open_data(lmb_run *run)
+{
+    const lmb_run_config *c = run->config;
+    if (c->data == NULL)
+        return LMB_FAIL(
+            LMB_EUSAGE, "no data set: --data NAME:DIR (limbeck list datasets)");
+    LMB_TRY(open_split(run, or_else(c->train_split, "train"), c->train_json,
+        c->train_images, &run->opened));
+    LMB_TRY(cut_data(run));
+    LMB_TRY(open_test(run));
+    if (!lmb_dataset_is_detection(run->opened))
+        set_transform(run);
     return LMB_OK;
 }
 
 static int input_size(const lmb_run *run)
 {
-    return run->train_transform.height;
+    return lmb_dataset_is_detection(run->opened)
+        ? (int)run->config->pictures.size
+        : run->train_transform.height;
 }
 
 /* --- networks
@@ -82,6 +113,10 @@ static lmb_status open_student(lmb_run *run)
     lmb_model_spec spec;
     LMB_TRY(lmb_model_spec_parse(c->student, &spec));
     run->task = lmb_task_find(spec.model->task);
+    const bool boxes = lmb_dataset_is_detection(run->opened);
+    if (boxes != lmb_task_is_detection(run->task))
+        return LMB_FAIL(LMB_EINVAL, "%s is for %s, and %s is for %s", spec.text,
+            spec.model->task, c->data, boxes ? "detection" : "classification");
     const int classes = lmb_dataset_classes(run->train_data);
     if (c->classes != 0 && c->classes != classes)
         return LMB_FAIL(LMB_EINVAL,
@@ -163,6 +198,7 @@ lmb_eval_spec lmb_run_eval_spec(const lmb_run *run)
         .loader_threads = (int32_t)t->loader_threads,
         .bf16 = run->bf16,
         .allow_reference = t->allow_reference,
+        .pictures = run->config->pictures,
         .stop = run->observer.stop,
     };
 }
@@ -265,6 +301,13 @@ void lmb_run_hash_store(uint64_t *h, const lmb_params *store)
         (size_t)lmb_params_buffers_size(store) * size, *h);
 }
 
+static void hash_pictures(uint64_t *h, const lmb_picture_opts *p)
+{
+    hash_text(h, "%lld %lld %lld %a %a %a %a %lld %d", (long long)p->size,
+        (long long)p->short_side, (long long)p->short_least, p->flip, p->jitter,
+        p->hue, p->mosaic, (long long)p->max_sizes, (int)p->filter_empty);
+}
+
 /* What must be equal for a resumed run to be the same run. */
 static lmb_status hash_config(lmb_run *run)
 {
@@ -291,6 +334,8 @@ static lmb_status hash_config(lmb_run *run)
         (int)t->nesterov, (int)t->optimizer, t->beta1, t->beta2, t->eps,
         (long long)t->seed, (int)t->augment, (int)run->bf16);
     hash_text(&h, "%a %a", t->clip_norm, t->ema);
+    if (lmb_task_is_detection(run->task))
+        hash_pictures(&h, &c->pictures);
     (void)snprintf(run->state.config_hash, sizeof run->state.config_hash,
         "%016llx", (unsigned long long)h);
     return LMB_OK;
@@ -379,7 +424,8 @@ static lmb_status open_loader(lmb_run *run)
         run->train_transform.mean[c] = run->student.mean[c];
         run->train_transform.std[c] = run->student.std[c];
     }
-    const lmb_loader_opts opts = {
+    lmb_detect_transform detect;
+    lmb_loader_opts opts = {
         .batch = t->batch,
         .threads = (int32_t)t->loader_threads,
         .seed = (uint64_t)t->seed,
@@ -387,6 +433,12 @@ static lmb_status open_loader(lmb_run *run)
         .views = 1,
         .transform = {run->train_transform},
     };
+    if (lmb_task_is_detection(run->task)) {
+        LMB_TRY(lmb_picture_transform(&run->config->pictures, run->train_data,
+            true, run->student.mean, run->student.std, &detect));
+        opts.detect = &detect;
+        opts.max_boxes = run->config->pictures.max_boxes;
+    }
     return lmb_loader_new(run->train_data, &opts, &run->loader);
 }
 

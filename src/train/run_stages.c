@@ -246,13 +246,13 @@ lmb_stage *lmb_run_stage_at(lmb_run *run, int64_t epoch)
  */
 
 /* The first stage's are declared by its step, which is needed anyway. */
-static lmb_status declare(lmb_run *run, lmb_stage *stage, int64_t batch)
+static lmb_status declare(lmb_run *run, lmb_stage *stage, const int64_t size[3])
 {
     lmb_train_step *first = NULL;
     lmb_run_enter_epoch(run, stage->first);
     if (stage == run->stages)
-        return lmb_run_step_for(run, batch, &first);
-    const lmb_step_spec spec = lmb_run_step_spec(run, batch);
+        return lmb_run_step_for(run, size, &first);
+    const lmb_step_spec spec = lmb_run_step_spec(run, size);
     return lmb_train_step_declare(&spec);
 }
 
@@ -260,9 +260,14 @@ lmb_status lmb_run_open_connectors(lmb_run *run)
 {
     const int64_t count = lmb_dataset_count(run->train_data);
     const int64_t batch = run->config->train.batch;
+    int32_t sizes[LMB_MAX_SIZES][2] = {
+        {run->train_transform.height, run->train_transform.width}};
+    (void)lmb_loader_sizes(run->loader, sizes);
+    const int64_t size[3] = {
+        batch < count ? batch : count, sizes[0][0], sizes[0][1]};
     const uint64_t seed = (uint64_t)run->config->train.seed;
     for (int i = run->n_stages - 1; i >= 0; i--)
-        LMB_TRY(declare(run, &run->stages[i], batch < count ? batch : count));
+        LMB_TRY(declare(run, &run->stages[i], size));
     for (int i = 1; i < run->state.n_stores; i++) {
         LMB_TRY(lmb_params_seal(run->state.stores[i]));
         lmb_params_init(run->state.stores[i], seed + (uint64_t)i - 1);

@@ -30,7 +30,7 @@ lmb_status lmb_manifest_write(
     const char *dir, const lmb_run *run, const char *command) LMB_MUST_CHECK;
 
 /* classes.json: the numbers after training, and the images of each class that
- * student and teacher got right on `test`. */
+ * student and teacher got right on `test`; of detectors each class's AP. */
 #define LMB_RUN_CLASSES "classes.json"
 lmb_status lmb_result_save(const char *dir, const lmb_task *task,
     const lmb_dataset *test, const lmb_run_result *r) LMB_MUST_CHECK;

@@ -7,6 +7,7 @@
 #include "distill/method.h"
 #include "model/model.h"
 #include "plan/plan.h"
+#include "train/run_config.h"
 #include "train/scores.h"
 
 #include <signal.h>
@@ -128,17 +129,22 @@ typedef struct lmb_eval_spec {
     int64_t batch, limit; /* limit: images, 0 = all */
     int32_t loader_threads;
     bool bf16, allow_reference, reference;
-    bool transform_train; /* keep false */
+    /* Detection: how pictures are prepared, and how the network's input is
+     * normalised (evaluators fill it in). */
+    lmb_picture_opts pictures;
+    double mean[3], std[3];
+    lmb_detect_opts detect;
     /* May be NULL; once set, the evaluation ends with EINTERRUPTED. */
     const volatile sig_atomic_t *stop;
 } lmb_eval_spec;
 
 typedef struct lmb_eval_result {
     double score[LMB_MAX_SCORES]; /* of the task, in its order */
-    double loss; /* mean cross-entropy */
+    double loss; /* mean cross-entropy; NaN for detectors */
     int64_t count;
     int32_t classes;
     int64_t *class_count, *class_correct; /* `classes` each, owned */
+    double *class_ap; /* detection, in place of class_correct; -1: undefined */
     double seconds;
 } lmb_eval_result;
 

@@ -57,13 +57,28 @@ void lmb_run_enter_epoch(lmb_run *run, int64_t epoch)
         drop_steps(run);
 }
 
-lmb_step_spec lmb_run_step_spec(const lmb_run *run, int64_t batch)
+/* The student's size times the teacher's factor, in whole strides. */
+static void set_teacher_size(const lmb_run *run, lmb_step_spec *spec)
+{
+    const int k = run->stage->teacher_index;
+    const double factor = k < 0 ? 0 : run->config->teachers[k].input;
+    const int32_t pad = spec->teacher != NULL ? spec->teacher->model->pad : 0;
+    const int64_t size[2] = {spec->height, spec->width};
+    for (int i = 0; i < 2 && factor > 0; i++) {
+        const double unit = pad > 0 ? pad : 1;
+        const double units = round((double)size[i] * factor / unit);
+        spec->teacher_size[i] = (int64_t)(unit * (units < 1 ? 1 : units));
+    }
+}
+
+lmb_step_spec lmb_run_step_spec(const lmb_run *run, const int64_t size[3])
 {
     const lmb_stage *stage = run->stage;
     lmb_step_spec spec = {
-        .batch = batch,
-        .height = run->train_transform.height,
-        .width = run->train_transform.width,
+        .batch = size[0],
+        .height = size[1],
+        .width = size[2],
+        .boxes = lmb_loader_max_boxes(run->loader),
         .samples = lmb_dataset_count(run->opened),
         .student = &run->student,
         .teacher = stage->teacher,
@@ -77,20 +92,25 @@ lmb_step_spec lmb_run_step_spec(const lmb_run *run, int64_t batch)
         .workspace = run->workspace,
     };
     memcpy(spec.phase, run->phase, sizeof spec.phase);
+    set_teacher_size(run, &spec);
     return spec;
 }
 
-lmb_status lmb_run_step_for(lmb_run *run, int64_t batch, lmb_train_step **out)
+lmb_status lmb_run_step_for(
+    lmb_run *run, const int64_t size[3], lmb_train_step **out)
 {
-    for (int i = 0; i < run->n_steps; i++)
-        if (run->steps[i]->spec.batch == batch &&
-            run->steps[i]->spec.teacher_logits == lmb_run_cache_use(run)) {
+    for (int i = 0; i < run->n_steps; i++) {
+        const lmb_step_spec *s = &run->steps[i]->spec;
+        if (s->batch == size[0] && s->height == size[1] &&
+            s->width == size[2] &&
+            s->teacher_logits == lmb_run_cache_use(run)) {
             *out = run->steps[i];
             return LMB_OK;
         }
+    }
     if (run->n_steps == LMB_MAX_STEPS)
         drop_steps(run);
-    const lmb_step_spec spec = lmb_run_step_spec(run, batch);
+    const lmb_step_spec spec = lmb_run_step_spec(run, size);
     LMB_TRY(lmb_train_step_new(&spec, &run->steps[run->n_steps]));
     *out = run->steps[run->n_steps++];
     return LMB_OK;
@@ -168,7 +188,9 @@ static lmb_status train_batch(lmb_run *run)
     lmb_train_step *step = NULL;
     LMB_TRY(lmb_loader_next(run->loader, &batch));
     LMB_TRY(lmb_run_cache_find(run, &batch));
-    LMB_TRY(lmb_run_step_for(run, batch.count, &step));
+    const int64_t *dim = batch.views[0]->shape.dim;
+    const int64_t size[3] = {batch.count, dim[2], dim[3]};
+    LMB_TRY(lmb_run_step_for(run, size, &step));
     const lmb_step_at at = {
         .epoch = s->epoch,
         .step = s->step,

@@ -146,11 +146,16 @@ lmb_status lmb_weights_classes(
         return LMB_FAIL(LMB_EFORMAT,
             "%s: no tensor %s, the classifier of %s: another network?", path,
             name, m->name);
-    if (t->shape.rank != 2 || t->shape.dim[0] < 1 ||
-        t->shape.dim[0] > MAX_CLASSES)
-        return LMB_FAIL(LMB_EFORMAT, "%s: %s is %s, not [classes, features]",
-            path, name, lmb_shape_text(&t->shape));
-    *classes = (int)t->shape.dim[0];
+    const int64_t factor = m->head_factor > 0 ? m->head_factor : 1;
+    const int64_t rows = t->shape.rank > 0 ? t->shape.dim[0] : 0;
+    const bool layer = t->shape.rank == 2 || t->shape.rank == 4;
+    const int64_t n = (rows - m->head_extra) / factor;
+    if (!layer || n < 1 || n > MAX_CLASSES ||
+        n * factor + m->head_extra != rows)
+        return LMB_FAIL(LMB_EFORMAT,
+            "%s: %s is %s, not [%lld * classes + %d, features]", path, name,
+            lmb_shape_text(&t->shape), (long long)factor, m->head_extra);
+    *classes = (int)n;
     return LMB_OK;
 }
 

@@ -1,8 +1,8 @@
-/* match_iou.c: assignment by the largest IoU; the rule is in match.h.
+/* assign_iou.c: assignment by the largest IoU; the rule is in assign.h.
  *
  * The matrix of IoUs (200,000 anchors by 100 boxes) is not kept: the second
  * pass computes again what the first one did, to the same bits. */
-#include "detect/match.h"
+#include "detect/assign.h"
 
 /* Matches one anchor; raises best[t] to its IoU with box t. */
 static int32_t match_one(const lmb_box *anchor, lmb_truth_boxes truth,

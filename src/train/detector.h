@@ -1,0 +1,47 @@
+/* detector.h: a detector run on batches, down to boxes. */
+#ifndef LMB_TRAIN_DETECTOR_H
+#define LMB_TRAIN_DETECTOR_H
+
+#include "metric/boxes.h"
+#include "train/step.h"
+
+typedef struct lmb_detector_opts {
+    bool bf16, allow_reference, reference;
+    lmb_detect_opts detect;
+} lmb_detector_opts;
+
+typedef struct lmb_detector lmb_detector;
+
+/* The network must outlive it. workspace NULL: one of its own. */
+lmb_status lmb_detector_new(const lmb_network *net,
+    const lmb_detector_opts *opts, lmb_workspace *workspace,
+    lmb_detector **out) LMB_MUST_CHECK;
+void lmb_detector_free(lmb_detector *d); /* accepts NULL */
+
+/* Runs pictures x [N, 3, H, W] (normalised, padded) whose sizes [N, 2] are
+ * height and width inside the padding. Plans are kept by N, H and W. */
+lmb_status lmb_detector_run(lmb_detector *d, const lmb_tensor *x,
+    const lmb_tensor *sizes) LMB_MUST_CHECK;
+/* What was found in picture `image` of the last run, best first, in pixels of
+ * x; borrowed, valid until the next call. */
+lmb_status lmb_detector_take(lmb_detector *d, int64_t image,
+    const lmb_detected **out, int64_t *count) LMB_MUST_CHECK;
+
+/* --- over a data set -------------------------------------------------------
+ */
+
+/* Runs over a data set, and adds what was found in pixels of the stored
+ * pictures: image = place in the set, category = label. Owned by the caller:
+ * lmb_free(*out). EINTERRUPTED after spec->stop. */
+lmb_status lmb_detect_all(lmb_detector *d, const lmb_dataset *data,
+    const lmb_eval_spec *spec, lmb_dt_box **out, int64_t *count) LMB_MUST_CHECK;
+/* The truth of a set in the metrics' form; lmb_free(*out). */
+lmb_status lmb_truth_boxes(
+    const lmb_dataset *data, lmb_gt_box **out, int64_t *count) LMB_MUST_CHECK;
+/* COCO's numbers of a detector on a set, as lmb_evaluate gives them. If
+ * `found` is not NULL the detections are handed over (lmb_free). */
+lmb_status lmb_detector_evaluate(lmb_detector *d, const lmb_dataset *data,
+    const lmb_eval_spec *spec, lmb_eval_result *out, lmb_dt_box **found,
+    int64_t *n_found) LMB_MUST_CHECK;
+
+#endif

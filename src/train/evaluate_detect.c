@@ -1,0 +1,205 @@
+/* evaluate_detect.c: a detector over a data set: COCO's numbers. */
+#include "train/detector.h"
+
+#include "data/loader.h"
+#include "metric/coco_eval.h"
+#include "train/pictures.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double now(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+typedef struct found {
+    lmb_dt_box *items;
+    size_t count, capacity;
+} found;
+
+/* --- running over the set ---------------------------------------------------
+ */
+
+static double clamp(double v, double most)
+{
+    return v < 0 ? 0 : v > most ? most : v;
+}
+
+/* From pixels of the input to those of the stored picture. */
+static lmb_status add_box(found *f, const lmb_detected *from,
+    const float scale[2], const int32_t size[2], int64_t image)
+{
+    LMB_TRY(LMB_GROW(f->items, f->count, f->capacity));
+    const double x0 = clamp(from->box[0] / scale[1], size[1]);
+    const double y0 = clamp(from->box[1] / scale[0], size[0]);
+    const double x1 = clamp(from->box[2] / scale[1], size[1]);
+    const double y1 = clamp(from->box[3] / scale[0], size[0]);
+    f->items[f->count++] = (lmb_dt_box){
+        .box = {x0, y0, x1 - x0, y1 - y0},
+        .score = from->score,
+        .image = (int32_t)image,
+        .category = from->label,
+    };
+    return LMB_OK;
+}
+
+static lmb_status take_batch(
+    lmb_detector *d, const lmb_dataset *data, const lmb_batch *batch, found *f)
+{
+    const int64_t *index = batch->indices->data;
+    const float *scale = batch->scales->data;
+    for (int64_t i = 0; i < batch->count; i++) {
+        const lmb_detected *items = NULL;
+        int64_t n = 0;
+        int32_t size[2] = {0, 0};
+        (void)lmb_dataset_picture_size(data, index[i], &size[0], &size[1]);
+        LMB_TRY(lmb_detector_take(d, i, &items, &n));
+        for (int64_t k = 0; k < n; k++)
+            LMB_TRY(add_box(f, &items[k], scale + 2 * i, size, index[i]));
+    }
+    return LMB_OK;
+}
+
+static lmb_status run_batches(lmb_detector *d, const lmb_dataset *data,
+    const lmb_eval_spec *spec, lmb_loader *loader, found *f)
+{
+    for (int64_t i = 0; i < lmb_loader_steps(loader); i++) {
+        lmb_batch batch;
+        if (spec->stop != NULL && *spec->stop != 0)
+            return LMB_FAIL(LMB_EINTERRUPTED, "stopped inside an evaluation");
+        LMB_TRY(lmb_loader_next(loader, &batch));
+        LMB_TRY(lmb_detector_run(d, batch.views[0], batch.sizes));
+        LMB_TRY(take_batch(d, data, &batch, f));
+    }
+    return LMB_OK;
+}
+
+lmb_status lmb_detect_all(lmb_detector *d, const lmb_dataset *data,
+    const lmb_eval_spec *spec, lmb_dt_box **out, int64_t *count)
+{
+    lmb_detect_transform transform;
+    lmb_loader *loader = NULL;
+    found f = {0};
+    lmb_status st = LMB_OK;
+    LMB_TRY(lmb_picture_transform(
+        &spec->pictures, data, false, spec->mean, spec->std, &transform));
+    const lmb_loader_opts opts = {
+        .batch = spec->batch,
+        .threads = spec->loader_threads,
+        .detect = &transform,
+    };
+    LMB_TRY(lmb_loader_new(data, &opts, &loader));
+    LMB_GOTO(run_batches(d, data, spec, loader, &f), st, done);
+    *out = f.items;
+    *count = (int64_t)f.count;
+    f.items = NULL;
+done:
+    lmb_free(f.items);
+    lmb_loader_free(loader);
+    return st;
+}
+
+/* --- the truth --------------------------------------------------------------
+ */
+
+static lmb_gt_box truth_box(const lmb_ground_truth *t, int64_t k, int64_t image)
+{
+    const float *b = t->boxes + 4 * k;
+    return (lmb_gt_box){
+        .box = {b[0], b[1], (double)b[2] - b[0], (double)b[3] - b[1]},
+        .area = t->area[k],
+        .image = (int32_t)image,
+        .category = t->labels[k],
+        .crowd = t->crowd[k] != 0,
+    };
+}
+
+lmb_status lmb_truth_boxes(
+    const lmb_dataset *data, lmb_gt_box **out, int64_t *count)
+{
+    lmb_gt_box *items = NULL;
+    size_t n = 0, capacity = 0;
+    lmb_status st = LMB_OK;
+    for (int64_t i = 0; i < lmb_dataset_count(data); i++) {
+        lmb_ground_truth t;
+        LMB_GOTO(lmb_dataset_truth(data, i, &t), st, failed);
+        for (int64_t k = 0; k < t.count; k++) {
+            LMB_GOTO(LMB_GROW(items, n, capacity), st, failed);
+            items[n++] = truth_box(&t, k, i);
+        }
+    }
+    *out = items;
+    *count = (int64_t)n;
+    return LMB_OK;
+failed:
+    lmb_free(items);
+    return st;
+}
+
+/* --- the numbers ------------------------------------------------------------
+ */
+
+static lmb_status score(const lmb_dataset *data, const lmb_dt_box *dt,
+    int64_t n_dt, lmb_eval_result *r)
+{
+    lmb_gt_box *gt = NULL;
+    int64_t n_gt = 0;
+    lmb_coco_scores scores = {0};
+    lmb_status st = LMB_OK;
+    LMB_GOTO(lmb_truth_boxes(data, &gt, &n_gt), st, done);
+    const lmb_boxes boxes = {
+        .gt = gt,
+        .dt = dt,
+        .n_gt = n_gt,
+        .n_dt = n_dt,
+        .images = (int32_t)lmb_dataset_count(data),
+        .categories = lmb_dataset_classes(data),
+    };
+    LMB_GOTO(lmb_coco_eval(&boxes, &scores), st, done);
+    LMB_GOTO(LMB_NEW(r->class_count, r->classes), st, done);
+    LMB_GOTO(LMB_NEW(r->class_ap, r->classes), st, done);
+    memcpy(r->score, scores.number, sizeof r->score);
+    for (int32_t c = 0; c < r->classes; c++) {
+        r->class_count[c] = scores.classes[c].truths;
+        r->class_ap[c] = scores.classes[c].ap;
+    }
+done:
+    lmb_coco_scores_fini(&scores);
+    lmb_free(gt);
+    return st;
+}
+
+lmb_status lmb_detector_evaluate(lmb_detector *d, const lmb_dataset *data,
+    const lmb_eval_spec *spec, lmb_eval_result *out, lmb_dt_box **found_out,
+    int64_t *n_found)
+{
+    lmb_dt_box *dt = NULL;
+    int64_t n = 0;
+    const double start = now();
+    lmb_eval_result r = {
+        .classes = lmb_dataset_classes(data),
+        .count = lmb_dataset_count(data),
+        .loss = NAN,
+    };
+    LMB_TRY(lmb_detect_all(d, data, spec, &dt, &n));
+    const lmb_status st = score(data, dt, n, &r);
+    r.seconds = now() - start;
+    if (st != LMB_OK) {
+        lmb_eval_fini(&r);
+        lmb_free(dt);
+        return st;
+    }
+    *out = r;
+    if (found_out != NULL) {
+        *found_out = dt;
+        *n_found = n;
+    } else {
+        lmb_free(dt);
+    }
+    return LMB_OK;
+}

@@ -1,0 +1,53 @@
+/* pictures.c: from the options of the `data:` section to a transform. */
+#include "train/pictures.h"
+
+#include <string.h>
+
+static int32_t smaller(int64_t a, int64_t b)
+{
+    return (int32_t)(a < b ? a : b);
+}
+
+/* Without options the largest picture is not made larger. */
+static void set_sides(const lmb_picture_opts *o, lmb_detect_transform *t)
+{
+    if (o->size > 0) {
+        t->long_side = (int32_t)o->size;
+        t->short_side[0] = smaller(o->size, 800);
+    }
+    if (o->short_side > 0)
+        t->short_side[0] = smaller(o->short_side, t->long_side);
+}
+
+static void set_chances(const lmb_picture_opts *o, lmb_detect_transform *t)
+{
+    t->flip = o->flip;
+    t->brightness = t->contrast = t->saturation = o->jitter;
+    t->hue = o->hue;
+    t->mosaic = o->mosaic;
+    t->filter_empty = o->filter_empty;
+}
+
+lmb_status lmb_picture_transform(const lmb_picture_opts *o,
+    const lmb_dataset *ds, bool train, const double mean[3],
+    const double std[3], lmb_detect_transform *out)
+{
+    lmb_detect_transform t = lmb_detect_transform_default(ds, train);
+    set_sides(o, &t);
+    t.max_sizes = (int32_t)o->max_sizes;
+    memcpy(t.mean, mean, sizeof t.mean);
+    memcpy(t.std, std, sizeof t.std);
+    if (train)
+        set_chances(o, &t);
+    if (train && o->short_least > 0) {
+        if (o->short_least > t.short_side[0])
+            return LMB_FAIL(LMB_EINVAL,
+                "data.short_least: %lld is more than the short side, %d",
+                (long long)o->short_least, (int)t.short_side[0]);
+        lmb_detect_transform_range(
+            &t, (int32_t)o->short_least, t.short_side[0]);
+    }
+    LMB_TRY(lmb_detect_transform_check(&t));
+    *out = t;
+    return LMB_OK;
+}

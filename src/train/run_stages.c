@@ -260,11 +260,13 @@ lmb_status lmb_run_open_connectors(lmb_run *run)
 {
     const int64_t count = lmb_dataset_count(run->train_data);
     const int64_t batch = run->config->train.batch;
-    int32_t sizes[LMB_MAX_SIZES][2] = {
-        {run->train_transform.height, run->train_transform.width}};
-    (void)lmb_loader_sizes(run->loader, sizes);
-    const int64_t size[3] = {
-        batch < count ? batch : count, sizes[0][0], sizes[0][1]};
+    int32_t sizes[LMB_MAX_SIZES][2];
+    int64_t size[3] = {batch < count ? batch : count,
+        run->train_transform.height, run->train_transform.width};
+    if (lmb_loader_sizes(run->loader, sizes) > 0) {
+        size[1] = sizes[0][0];
+        size[2] = sizes[0][1];
+    }
     const uint64_t seed = (uint64_t)run->config->train.seed;
     for (int i = run->n_stages - 1; i >= 0; i--)
         LMB_TRY(declare(run, &run->stages[i], size));

@@ -24,15 +24,23 @@ static const cli_flag flags[] = {
     {0},
 };
 
+/* Where nothing else is said, the data are cut to the size that the network
+ * was trained on, as its file has it. */
 static lmb_status open_network(const cli *c, const lmb_run_config *run,
-    const lmb_dataset *data, lmb_network *out)
+    lmb_dataset *data, lmb_network *out)
 {
     double mean[3], std[3];
     int32_t height = 0, width = 0;
+    lmb_weights_about about = {0};
     lmb_dataset_mean_std(data, mean, std);
-    if (!lmb_dataset_size(data, &height, &width))
-        height = 224;
-    return cli_open_network(c, run->student, mean, std, height, out, NULL);
+    LMB_TRY(cli_open_network(
+        c, run->student, mean, std, lmb_dataset_input(data), out, &about));
+    const int64_t size = about.size;
+    lmb_weights_about_fini(&about);
+    if (run->pictures.size > 0 || size == 0 ||
+        lmb_dataset_size(data, &height, &width))
+        return LMB_OK;
+    return lmb_dataset_set_input(data, size);
 }
 
 static lmb_status check_classes(
@@ -114,7 +122,6 @@ static lmb_status evaluate(const cli *c, const lmb_run_config *run)
     lmb_network net = {0};
     lmb_eval_result result = {0};
     lmb_status st = LMB_OK;
-    const lmb_dataset_opts opts = {.classes = (int32_t)run->classes};
     const char *missing = NULL;
     lmb_eval_spec spec = {
         .batch = run->train.eval_batch,
@@ -125,10 +132,7 @@ static lmb_status evaluate(const cli *c, const lmb_run_config *run)
         LMB_TRY(cli_need(c, "data", &missing));
     LMB_TRY(cli_i64(c, "limit", 1, INT32_MAX, &spec.limit));
     LMB_TRY(cli_bf16(c, &spec.bf16));
-    LMB_GOTO(
-        lmb_dataset_open(run->data,
-            run->test_split != NULL ? run->test_split : "test", &opts, &data),
-        st, done);
+    LMB_GOTO(lmb_run_config_data(run, false, &data), st, done);
     LMB_GOTO(open_network(c, run, data, &net), st, done);
     LMB_GOTO(check_classes(&net, data, run->data), st, done);
     LMB_GOTO(lmb_evaluate(&net, data, &spec, &result), st, done);
@@ -162,7 +166,8 @@ const cli_command cmd_eval = {
             "and --dt nothing is\nrun: the results of any tool are scored, "
             "the numbers are those of pycocotools.",
     .flags = flags,
-    .config = "config|set|model|data|split|classes|precision|threads|"
+    .config = "config|set|model|data|split|classes|size|precision|"
+              "threads|"
               "loader-threads|eval-batch|allow-reference",
     .run = run,
 };

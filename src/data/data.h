@@ -50,8 +50,9 @@ const char *const *lmb_dataset_class_names(const lmb_dataset *ds);
 /* false if the pictures differ in size (height and width are then 0). */
 bool lmb_dataset_size(
     const lmb_dataset *ds, int32_t *height_out, int32_t *width_out);
-/* Height and width of the inputs that lmb_transform_default cuts from pictures
- * that differ in size: 224 until it is set, which views made later inherit.
+/* Height of a network's input: that of the pictures, if they have one size;
+ * else, and width as well, what lmb_transform_default cuts from them: 224
+ * until it is set. Views made later inherit it.
  * EINVAL: outside 8 .. 4096, or the pictures have one size, and another. */
 lmb_status lmb_dataset_set_input(lmb_dataset *ds, int64_t size) LMB_MUST_CHECK;
 int32_t lmb_dataset_input(const lmb_dataset *ds);

@@ -185,6 +185,8 @@ lmb_status lmb_dataset_set_input(lmb_dataset *ds, int64_t size)
 
 int32_t lmb_dataset_input(const lmb_dataset *ds)
 {
+    if (ds->height != 0)
+        return ds->height;
     return ds->input != 0 ? ds->input : INPUT;
 }
 

@@ -155,6 +155,8 @@ static void dump_data(dump *d)
     dump_files(d, "test", run->test_json, run->test_images);
     if (is_detector(run))
         dump_rows(d, lmb_picture_opts_table, &run->pictures, "data");
+    else if (run->pictures.size > 0)
+        number_line(d, "  ", "size", (double)run->pictures.size, "data.size");
 }
 
 static void dump_stages(dump *d)

@@ -49,7 +49,7 @@ const lmb_opt lmb_train_opts_table[] = {
 
 /* clang-format off */
 const lmb_opt lmb_picture_opts_table[] = {
-    {"size", "pictures with boxes: the long side they are made to fit; 0: 1333", LMB_OPT_I64, AT(size), 0, 0, 8192, NULL, "img_size|imgsz"},
+    {"size", "side of the input, for image folders (0: 224); with boxes, the long side they are made to fit (0: 1333)", LMB_OPT_I64, AT(size), 0, 0, 8192, NULL, "img_size|imgsz"},
     {"short_side", "and the short side; 0: 800, or the long one if that is less", LMB_OPT_I64, AT(short_side), 0, 0, 8192, NULL, NULL},
     {"short_least", "training: short sides drawn between this and short_side; 0: off", LMB_OPT_I64, AT(short_least), 0, 0, 8192, NULL, NULL},
     {"flip", "training: probability of a mirror image", LMB_OPT_F64, AT(flip), 0.5, 0, 1, NULL, NULL},
@@ -76,4 +76,31 @@ void lmb_run_config_fini(lmb_run_config *c)
 {
     lmb_arena_free(c->arena);
     *c = (lmb_run_config){0};
+}
+
+static const char *or_else(const char *text, const char *otherwise)
+{
+    return text != NULL ? text : otherwise;
+}
+
+lmb_status lmb_run_config_data(
+    const lmb_run_config *c, bool train, lmb_dataset **out)
+{
+    lmb_dataset *ds = NULL;
+    const char *split = train ? or_else(c->train_split, "train")
+                              : or_else(c->test_split, "test");
+    const lmb_dataset_opts opts = {
+        .classes = (int32_t)c->classes,
+        .json = train ? c->train_json : c->test_json,
+        .images = train ? c->train_images : c->test_images,
+    };
+    LMB_TRY(lmb_dataset_open(c->data, split, &opts, &ds));
+    const bool cut = c->pictures.size > 0 && !lmb_dataset_is_detection(ds);
+    const lmb_status st =
+        cut ? lmb_dataset_set_input(ds, c->pictures.size) : LMB_OK;
+    if (st == LMB_OK)
+        *out = ds;
+    else
+        lmb_dataset_free(ds);
+    return st;
 }

@@ -3,6 +3,7 @@
 #define LMB_TRAIN_RUN_CONFIG_H
 
 #include "base/opt.h"
+#include "data/data.h"
 #include "distill/method.h"
 #include "optim/optim.h"
 
@@ -124,5 +125,10 @@ typedef struct lmb_run_config {
 /* Defaults of everything; an empty arena. */
 lmb_status lmb_run_config_init(lmb_run_config *c) LMB_MUST_CHECK;
 void lmb_run_config_fini(lmb_run_config *c);
+
+/* Opens the split to train on, or the one to test on, of c->data: with its
+ * classes, files and input size. */
+lmb_status lmb_run_config_data(
+    const lmb_run_config *c, bool train, lmb_dataset **out) LMB_MUST_CHECK;
 
 #endif

@@ -80,6 +80,28 @@ static void later_wins_and_origins_are_kept(void **state)
     end(&b);
 }
 
+static void the_input_size_reaches_the_data(void **state)
+{
+    (void)state;
+    both b;
+    lmb_str text = {0};
+    lmb_dataset *ds = NULL;
+    parse(&b, "data:\n  spec: shapes\n  classes: 3\n  size: 32\n");
+    CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+    CHECK_OK(lmb_run_config_data(&b.run, true, &ds));
+    assert_int_equal(lmb_dataset_classes(ds), 3);
+    assert_int_equal(lmb_dataset_input(ds), 32);
+    lmb_dataset_free(ds);
+    CHECK_OK(lmb_config_dump(&b.run, &b.config, &text));
+    assert_non_null(strstr(text.text, "  size: 32 "));
+    lmb_str_fini(&text);
+    CHECK_OK(lmb_config_assign(&b.config, "size=64", "--set"));
+    CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+    CHECK_ERR(lmb_run_config_data(&b.run, false, &ds), LMB_EINVAL,
+        "input size 64, but all its pictures are 32 x 32");
+    end(&b);
+}
+
 static void files_inherit_and_lists_are_replaced(void **state)
 {
     (void)state;
@@ -324,6 +346,7 @@ static void no_memory_leaks_at_any_failed_allocation(void **state)
 
 LMB_TEST_MAIN(cmocka_unit_test(every_spelling_is_one_key),
     cmocka_unit_test(later_wins_and_origins_are_kept),
+    cmocka_unit_test(the_input_size_reaches_the_data),
     cmocka_unit_test(files_inherit_and_lists_are_replaced),
     cmocka_unit_test(a_flag_replaces_one_field_of_a_teacher),
     cmocka_unit_test(a_broken_file_says_file_and_line),

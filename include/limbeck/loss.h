@@ -38,7 +38,8 @@ typedef struct lmb_loss_inputs {
     lmb_dtype dtype;
     int n_student, n_teacher;
     const lmb_loss_array *student, *teacher;
-    /** Class of each row, 0 .. C-1; for methods that need labels. */
+    /** Class of each row, 0 .. C-1; for methods that need labels. Of the tap
+     *  "roi.logits" also -1: the row is padding and counts nothing. */
     const int32_t *labels;
     int64_t n_labels;
     /** "key=value" as in `limbeck list methods`; mdistiller's keys too. */

@@ -14,7 +14,7 @@
 
 typedef struct dist_state {
     double temperature, beta, gamma;
-    bool standardize;
+    lmb_logits_opts logits;
 } dist_state;
 
 static const lmb_opt options[] = {
@@ -40,7 +40,7 @@ static const lmb_opt options[] = {
         .def = 1,
         .high = 1e6,
         .aliases = "DIST.GAMMA"},
-    LMB_OPT_STANDARDIZE(dist_state),
+    LMB_OPTS_LOGITS(dist_state),
     {0},
 };
 
@@ -72,7 +72,7 @@ static lmb_value build(void *state, const lmb_build *b)
     const double temp = o->temperature;
     lmb_graph *g = b->g;
     lmb_logits z;
-    if (!lmb_logits_pair(b, o->standardize, 1, &z))
+    if (!lmb_logits_pair(b, &o->logits, 1, &z))
         return LMB_NONE;
     lmb_value p = lmb_softmax(g, lmb_scale(g, z.t, 1 / temp), -1);
     lmb_value q = lmb_softmax(g, lmb_scale(g, z.s, 1 / temp), -1);

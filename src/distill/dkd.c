@@ -12,7 +12,7 @@
 
 typedef struct dkd_state {
     double temperature, alpha, beta;
-    bool standardize;
+    lmb_logits_opts logits;
 } dkd_state;
 
 static const lmb_opt options[] = {
@@ -38,20 +38,9 @@ static const lmb_opt options[] = {
         .def = 8,
         .high = 1e6,
         .aliases = "DKD.BETA"},
-    LMB_OPT_STANDARDIZE(dkd_state),
+    LMB_OPTS_LOGITS(dkd_state),
     {0},
 };
-
-/* KL of (target, others) from log-odds: p = sigmoid(odds). [N, 1] -> [N]. */
-static lmb_value two_way_kl(lmb_graph *g, lmb_value odds_t, lmb_value odds_s)
-{
-    lmb_value lp = lmb_neg(g, lmb_softplus(g, lmb_neg(g, odds_t)));
-    lmb_value lq = lmb_neg(g, lmb_softplus(g, lmb_neg(g, odds_s)));
-    lmb_value lp_rest = lmb_neg(g, lmb_softplus(g, odds_t));
-    lmb_value lq_rest = lmb_neg(g, lmb_softplus(g, odds_s));
-    return lmb_kl_log(g, lmb_concat(g, 2, (lmb_value[]){lp, lp_rest}, 1),
-        lmb_concat(g, 2, (lmb_value[]){lq, lq_rest}, 1));
-}
 
 static lmb_value build(void *state, const lmb_build *b)
 {
@@ -59,12 +48,14 @@ static lmb_value build(void *state, const lmb_build *b)
     const double temp = o->temperature;
     lmb_graph *g = b->g;
     lmb_logits z;
-    if (!lmb_logits_pair(b, o->standardize, 2, &z))
+    if (!lmb_logits_pair(b, &o->logits, 2, &z))
         return LMB_NONE;
-    lmb_value target = lmb_one_hot(g, lmb_logits_labels(b, &z), z.classes);
+    lmb_value target = lmb_logits_target(b, &z);
     lmb_decoupled t = lmb_decouple(g, lmb_scale(g, z.t, 1 / temp), target);
     lmb_decoupled s = lmb_decouple(g, lmb_scale(g, z.s, 1 / temp), target);
-    lmb_value tckd = lmb_scale(g, two_way_kl(g, t.odds, s.odds), o->alpha);
+    lmb_value tckd = lmb_scale(g,
+        lmb_sum(g, lmb_two_way_kl(g, t.odds, s.odds), LMB_AXIS(1), false),
+        o->alpha);
     lmb_value nckd = lmb_scale(g, lmb_kl_log(g, t.others, s.others), o->beta);
     lmb_value sum = lmb_rows_mean(g, &z, lmb_add(g, tckd, nckd));
     return lmb_scale(g, sum, temp * temp);

@@ -1,14 +1,17 @@
 /* kd.c: knowledge distillation.
  *
  * L = T^2 mean_n sum_k p_nk (log p_nk - log q_nk), p = softmax(z_t / T),
- * q = softmax(z_s / T), both [N, C].
+ * q = softmax(z_s / T), both [N, C]. Of dense heads rows are chosen places
+ * (dense.h); with dense=binary each class has a KL of its own between
+ * (sigmoid, 1 - sigmoid), and these are summed.
  * Source: Hinton, Vinyals, Dean, "Distilling the knowledge in a neural
  * network", arXiv:1503.02531, section 2; weights and T of mdistiller. */
 #include "distill/logits.h"
 
 typedef struct kd_state {
     double temperature;
-    bool standardize;
+    lmb_logits_opts logits;
+    int32_t dense;
 } kd_state;
 
 static const lmb_opt options[] = {
@@ -20,9 +23,18 @@ static const lmb_opt options[] = {
         .low = 0.01,
         .high = 1000,
         .aliases = "KD.TEMPERATURE|T|tau"},
-    LMB_OPT_STANDARDIZE(kd_state),
+    LMB_OPT_DENSE_FORM(kd_state),
+    LMB_OPTS_LOGITS(kd_state),
     {0},
 };
+
+/* Sum of the classes' own KL: [N]. */
+static lmb_value each_class(lmb_graph *g, const lmb_logits *z, double temp)
+{
+    lmb_value kl = lmb_two_way_kl(
+        g, lmb_scale(g, z->t, 1 / temp), lmb_scale(g, z->s, 1 / temp));
+    return lmb_sum(g, kl, LMB_AXIS(1), false);
+}
 
 static lmb_value build(void *state, const lmb_build *b)
 {
@@ -30,12 +42,13 @@ static lmb_value build(void *state, const lmb_build *b)
     const double temp = o->temperature;
     lmb_graph *g = b->g;
     lmb_logits z;
-    if (!lmb_logits_pair(b, o->standardize, 1, &z))
+    if (!lmb_logits_pair(b, &o->logits, 1, &z))
         return LMB_NONE;
-    lmb_value lp = lmb_log_probs(g, z.t, temp);
-    lmb_value lq = lmb_log_probs(g, z.s, temp);
-    lmb_value kl = lmb_rows_mean(g, &z, lmb_kl_log(g, lp, lq));
-    return lmb_scale(g, kl, temp * temp);
+    lmb_value kl = lmb_logits_binary(b, &z, o->dense)
+        ? each_class(g, &z, temp)
+        : lmb_kl_log(
+              g, lmb_log_probs(g, z.t, temp), lmb_log_probs(g, z.s, temp));
+    return lmb_scale(g, lmb_rows_mean(g, &z, kl), temp * temp);
 }
 
 const lmb_method lmb_method_kd = {

@@ -15,14 +15,30 @@ int lmb_level_of(const char *name)
     return level >= FINEST && level <= COARSEST ? level : -1;
 }
 
+/* The tap of level k; NULL if there is none. */
+static const lmb_tap *tap_at(const lmb_taps *taps, const char *stem, int k)
+{
+    char name[32];
+    (void)snprintf(name, sizeof name, "%s%d", stem, k);
+    return lmb_taps_find(taps, name);
+}
+
+bool lmb_levels_shared(
+    const char *stem, const lmb_taps *student, const lmb_taps *teacher)
+{
+    for (int k = FINEST; k <= COARSEST; k++)
+        if (tap_at(student, stem, k) != NULL &&
+            tap_at(teacher, stem, k) != NULL)
+            return true;
+    return false;
+}
+
 lmb_status lmb_levels_pairs(const char *stem, int64_t most,
     const lmb_taps *student, const lmb_taps *teacher, lmb_pairs *out)
 {
     for (int k = FINEST; k <= COARSEST; k++) {
-        char name[32];
-        (void)snprintf(name, sizeof name, "%s%d", stem, k);
-        const lmb_tap *s = lmb_taps_find(student, name);
-        const lmb_tap *t = lmb_taps_find(teacher, name);
+        const lmb_tap *s = tap_at(student, stem, k);
+        const lmb_tap *t = tap_at(teacher, stem, k);
         if (s == NULL || t == NULL || (most > 0 && out->count == most))
             continue;
         LMB_TRY(lmb_pairs_add(out, s->name, t->name));

@@ -16,6 +16,10 @@ lmb_status lmb_levels_pairs(const char *stem, int64_t most,
     const lmb_taps *student, const lmb_taps *teacher,
     lmb_pairs *out) LMB_MUST_CHECK;
 
+/* Do both have one such tap? */
+bool lmb_levels_shared(
+    const char *stem, const lmb_taps *student, const lmb_taps *teacher);
+
 /* Pair i of b->pairs, ready to be compared: both of `shape` [N, C, H, W]. */
 typedef struct lmb_level {
     lmb_value s; /* aligned (lmb_align) */

@@ -10,7 +10,7 @@
 
 typedef struct nkd_state {
     double temperature, gamma;
-    bool standardize;
+    lmb_logits_opts logits;
 } nkd_state;
 
 static const lmb_opt options[] = {
@@ -29,7 +29,7 @@ static const lmb_opt options[] = {
         .def = 1.5,
         .high = 1e6,
         .aliases = "NKD.GAMMA"},
-    LMB_OPT_STANDARDIZE(nkd_state),
+    LMB_OPTS_LOGITS(nkd_state),
     {0},
 };
 
@@ -50,9 +50,9 @@ static lmb_value build(void *state, const lmb_build *b)
     const nkd_state *o = state;
     lmb_graph *g = b->g;
     lmb_logits z;
-    if (!lmb_logits_pair(b, o->standardize, 2, &z))
+    if (!lmb_logits_pair(b, &o->logits, 2, &z))
         return LMB_NONE;
-    lmb_value target = lmb_one_hot(g, lmb_logits_labels(b, &z), z.classes);
+    lmb_value target = lmb_logits_target(b, &z);
     lmb_value p = lmb_mul(g, lmb_softmax(g, z.t, -1), target);
     lmb_value terms = lmb_mul(g, p, lmb_log_softmax(g, z.s, -1));
     lmb_value own = lmb_neg(g, lmb_sum(g, terms, LMB_AXIS(-1), false));

@@ -17,6 +17,9 @@
  * its digits when p is near q; with cos_p_logq and groups=split the cosine is
  * taken inside the group (the code's -1e9 filling would make it 0); ties of
  * the ranking keep class order.
+ * Detectors: rows are the RoIs that the student samples, or chosen places of
+ * dense heads (dense.h). dense=binary: classes of such heads do not exclude
+ * each other, so p and q are sigmoids and KL is the sum over G of two-way KLs.
  * schedule=staged: the run is cut into phases of one n each, S..1 for
  * fine-to-coarse, then 1..S; a phase's loss holds only its n groups, once.
  * lmb_build.phase says which phase a plan is of; phase_groups > 0 fixes n. */
@@ -39,8 +42,8 @@ typedef struct pcd_state {
     double temperature, alpha, phase_epochs;
     int64_t stages, phase_groups;
     int32_t preset, rank, rank_scope, groups, lambda, lambda_grad, reduction,
-        directions, schedule;
-    bool standardize;
+        directions, schedule, dense;
+    lmb_logits_opts logits;
 } pcd_state;
 
 #define CHOICE(field, text, all, other_names) \
@@ -102,7 +105,8 @@ static const lmb_opt options[] = {
         .type = LMB_OPT_I64,
         .offset = offsetof(pcd_state, phase_groups),
         .high = MOST_STAGES},
-    LMB_OPT_STANDARDIZE(pcd_state),
+    LMB_OPT_DENSE_FORM(pcd_state),
+    LMB_OPTS_LOGITS(pcd_state),
     {0},
 };
 
@@ -258,12 +262,34 @@ static lmb_value reduce(lmb_graph *g, const pcd_state *o, const lmb_logits *z,
     return lmb_sum(g, kl, LMB_ALL_AXES, false);
 }
 
+/* Probabilities and KL of the groups of t and s: [N, copies C], [N, groups]. */
+typedef struct grouped {
+    lmb_value p, lq, kl;
+} grouped;
+
+static grouped by_group(lmb_graph *g, const layout *l, lmb_value t, lmb_value s)
+{
+    lmb_value lp = lmb_segment_log_softmax(g, t, l->n, l->bounds);
+    lmb_value lq = lmb_segment_log_softmax(g, s, l->n, l->bounds);
+    lmb_value p = lmb_exp(g, lp);
+    lmb_value each = lmb_mul(g, p, lmb_sub(g, lp, lq));
+    return (grouped){p, lq, lmb_segment_sum(g, each, l->n, l->bounds)};
+}
+
+/* Each class by itself: sigmoids, and the sum of two-way KLs. */
+static grouped by_class(lmb_graph *g, const layout *l, lmb_value t, lmb_value s)
+{
+    lmb_value kl = lmb_two_way_kl(g, t, s);
+    return (grouped){lmb_sigmoid(g, t), lmb_log_sigmoid(g, s),
+        lmb_segment_sum(g, kl, l->n, l->bounds)};
+}
+
 static lmb_value build(void *state, const lmb_build *b)
 {
     const pcd_state *o = state;
     lmb_graph *g = b->g;
     lmb_logits z;
-    if (!lmb_logits_pair(b, o->standardize, 1, &z))
+    if (!lmb_logits_pair(b, &o->logits, 1, &z))
         return LMB_NONE;
     const span at = stages_of(o, b->phase);
     if (at.last > z.classes) {
@@ -279,12 +305,11 @@ static lmb_value build(void *state, const lmb_build *b)
     lmb_value order = sorted ? rank_classes(g, o, &z) : LMB_NONE;
     lmb_value t = spread(g, o, &z, &l, z.t, order);
     lmb_value s = spread(g, o, &z, &l, z.s, order);
-    lmb_value lp = lmb_segment_log_softmax(g, t, l.n, l.bounds);
-    lmb_value lq = lmb_segment_log_softmax(g, s, l.n, l.bounds);
-    lmb_value p = lmb_exp(g, lp);
-    lmb_value kl =
-        lmb_segment_sum(g, lmb_mul(g, p, lmb_sub(g, lp, lq)), l.n, l.bounds);
-    lmb_value loss = reduce(g, o, &z, group_weight(g, o, &l, p, lq), kl);
+    const grouped in = lmb_logits_binary(b, &z, o->dense)
+        ? by_class(g, &l, t, s)
+        : by_group(g, &l, t, s);
+    lmb_value lambda = group_weight(g, o, &l, in.p, in.lq);
+    lmb_value loss = reduce(g, o, &z, lambda, in.kl);
     const double repeats =
         o->groups == GROUPS_FULL ? (double)(at.last - at.first + 1) : 1;
     return lmb_scale(g, loss,

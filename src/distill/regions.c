@@ -56,17 +56,23 @@ static cover cover_axis(const lmb_build *b, int axis, int64_t n)
     };
 }
 
-/* y [N, M, h] and x [N, M, w] as maps [N, M, h, w], largest over the boxes. */
-static lmb_value union_of(
+/* y [N, M, h] and x [N, M, w] as maps [N, M, h, w], times weight [N, M]. */
+static lmb_value maps_of(
     const lmb_build *b, lmb_value y, lmb_value x, lmb_value weight)
 {
     lmb_graph *g = b->g;
     const int64_t n = lmb_graph_dim(g, y, 0), m = lmb_graph_dim(g, y, 1);
     const int64_t h = lmb_graph_dim(g, y, 2), w = lmb_graph_dim(g, x, 2);
     y = lmb_mul(g, y, lmb_reshape(g, weight, LMB_SHAPE(n, m, 1)));
-    lmb_value map = lmb_mul(g, lmb_reshape(g, y, LMB_SHAPE(n, m, h, 1)),
+    return lmb_mul(g, lmb_reshape(g, y, LMB_SHAPE(n, m, h, 1)),
         lmb_reshape(g, x, LMB_SHAPE(n, m, 1, w)));
-    return lmb_max(g, map, LMB_AXIS(1), true);
+}
+
+/* The largest of these maps over the boxes: [N, 1, h, w]. */
+static lmb_value union_of(
+    const lmb_build *b, lmb_value y, lmb_value x, lmb_value weight)
+{
+    return lmb_max(b->g, maps_of(b, y, x, weight), LMB_AXIS(1), true);
 }
 
 lmb_regions lmb_box_regions(const lmb_build *b, int64_t h, int64_t w)
@@ -103,4 +109,32 @@ lmb_value lmb_box_inside(const lmb_build *b, int64_t h, int64_t w)
 {
     lmb_value y = centres_inside(b, 1, h), x = centres_inside(b, 0, w);
     return lmb_stop_gradient(b->g, union_of(b, y, x, b->box_valid));
+}
+
+/* 1 / area of each box in pixels, 0 for padding: [N, M]. */
+static lmb_value smallness(const lmb_build *b)
+{
+    lmb_graph *g = b->g;
+    const lmb_shape shape = lmb_graph_shape(g, b->box_valid);
+    lmb_value low = lmb_slice(g, b->boxes, 2, 0, 2);
+    lmb_value side = lmb_sub(g, lmb_slice(g, b->boxes, 2, 2, 4), low);
+    lmb_value area =
+        lmb_mul(g, lmb_slice(g, side, 2, 0, 1), lmb_slice(g, side, 2, 1, 2));
+    area = lmb_select(
+        g, b->box_valid, lmb_reshape(g, area, shape), lmb_graph_scalar(g, 1));
+    return lmb_mul(g, lmb_reciprocal(g, area), b->box_valid);
+}
+
+lmb_value lmb_box_class(const lmb_build *b, int64_t h, int64_t w)
+{
+    static const int to_last[] = {0, 2, 3, 1};
+    lmb_graph *g = b->g;
+    lmb_value y = centres_inside(b, 1, h), x = centres_inside(b, 0, w);
+    lmb_value maps = lmb_permute(g, maps_of(b, y, x, smallness(b)), to_last);
+    const int64_t n = lmb_graph_dim(g, b->box_valid, 0);
+    const int64_t m = lmb_graph_dim(g, b->box_valid, 1);
+    lmb_value best =
+        lmb_top_k(g, lmb_reshape(g, maps, LMB_SHAPE(n, h * w, m)), 1);
+    return lmb_gather(
+        g, b->box_labels, lmb_reshape(g, best, LMB_SHAPE(n, h * w)), 1);
 }

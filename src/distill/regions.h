@@ -16,6 +16,10 @@ lmb_regions lmb_box_regions(const lmb_build *b, int64_t h, int64_t w);
 /* 1 in the cells whose centre lies inside a box, else 0: [N, 1, h, w]. */
 lmb_value lmb_box_inside(const lmb_build *b, int64_t h, int64_t w);
 
+/* The class of the smallest box over the centre of each cell, I32 [N, h w];
+ * any class where no box is. Needs b->box_labels. */
+lmb_value lmb_box_class(const lmb_build *b, int64_t h, int64_t w);
+
 /* False, and a sticky error, if the build has no boxes. */
 bool lmb_need_boxes(const lmb_build *b);
 

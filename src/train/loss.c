@@ -30,7 +30,8 @@ struct lmb_loss {
     lmb_params *params;
     lmb_plan *plan;
     side student, teacher;
-    lmb_value labels, value;
+    lmb_value labels, row_weight, value;
+    void *row_weight_data;
     int64_t n_labels, classes;
     lmb_loss_truth truth;
     lmb_feeds feeds;
@@ -69,6 +70,7 @@ void lmb_loss_free(lmb_loss *loss)
     side_fini(&loss->student);
     side_fini(&loss->teacher);
     lmb_free(loss->param_grads);
+    lmb_free(loss->row_weight_data);
     lmb_free(loss);
 }
 
@@ -154,15 +156,35 @@ static lmb_status choose_pairs(lmb_loss *loss, const lmb_loss_inputs *in,
         loss->method, loss->state, student, teacher, in->n_map, map, out);
 }
 
+/* RoIs: rows whose label is -1 are padding and weigh nothing. */
+static lmb_status add_row_weight(lmb_loss *loss, const char *name)
+{
+    double *weight = NULL;
+    LMB_TRY(LMB_NEW(weight, loss->n_labels)); /* f32 needs less */
+    loss->row_weight_data = weight;
+    loss->row_weight = lmb_graph_input(
+        loss->g, "row_weight", LMB_F32, LMB_SHAPE(loss->n_labels));
+    for (int i = 0; i < loss->student.n; i++)
+        if (strcmp(loss->student.taps[i].name, name) == 0) {
+            loss->student.taps[i].labels = loss->labels;
+            loss->student.taps[i].row_weight = loss->row_weight;
+        }
+    return LMB_OK;
+}
+
 static lmb_status add_labels(lmb_loss *loss, const lmb_loss_inputs *in,
     const lmb_taps *student, const lmb_pairs *pairs)
 {
-    if ((loss->method->needs & LMB_NEED_LABELS) == 0)
-        return LMB_OK;
-    if (in->labels == NULL)
+    const lmb_tap *tap = lmb_taps_find(student, pairs->pair[0].student);
+    const bool needed = (loss->method->needs & LMB_NEED_LABELS) != 0;
+    if (tap == NULL || tap->shape.rank == 4)
+        return LMB_OK; /* dense heads: labels come from boxes */
+    const bool rois = strcmp(tap->name, "roi.logits") == 0;
+    if (in->labels == NULL && needed)
         return LMB_FAIL(LMB_EINVAL, "%s: needs labels", loss->method->name);
-    const lmb_shape shape =
-        lmb_taps_find(student, pairs->pair[0].student)->shape;
+    if (in->labels == NULL || !(needed || rois))
+        return LMB_OK;
+    const lmb_shape shape = tap->shape;
     if (in->n_labels != shape.dim[0])
         return LMB_FAIL(LMB_ESHAPE, "%s: %lld labels for %lld rows",
             loss->method->name, (long long)in->n_labels,
@@ -171,7 +193,7 @@ static lmb_status add_labels(lmb_loss *loss, const lmb_loss_inputs *in,
     loss->classes = shape.dim[shape.rank - 1];
     loss->labels =
         lmb_graph_input(loss->g, "labels", LMB_I32, LMB_SHAPE(in->n_labels));
-    return LMB_OK;
+    return rois ? add_row_weight(loss, tap->name) : LMB_OK;
 }
 
 static lmb_value no_teacher_head(
@@ -207,12 +229,13 @@ static lmb_value last_input(const lmb_graph *g)
     return last;
 }
 
-/* Ground truth, if the method asks for it. */
+/* Ground truth, if it is given; it must be if the method asks for it. */
 static lmb_status add_truth(
     lmb_loss *loss, const lmb_loss_inputs *in, lmb_build *b)
 {
     lmb_loss_truth *t = &loss->truth;
-    if ((loss->method->needs & LMB_NEED_BOXES) == 0)
+    const bool needed = (loss->method->needs & LMB_NEED_BOXES) != 0;
+    if (in->boxes == NULL && !needed)
         return LMB_OK;
     if (in->boxes == NULL)
         return LMB_FAIL(LMB_EINVAL, "%s: needs boxes", loss->method->name);
@@ -393,10 +416,20 @@ static lmb_status set_labels(lmb_loss *loss, const lmb_loss_inputs *in)
     if (in->labels == NULL || in->n_labels != loss->n_labels)
         return LMB_FAIL(LMB_ESHAPE, "%lld labels, compiled for %lld",
             (long long)in->n_labels, (long long)loss->n_labels);
-    for (int64_t i = 0; i < in->n_labels; i++)
-        if (in->labels[i] < 0 || in->labels[i] >= loss->classes)
+    const bool rois = lmb_is(loss->row_weight);
+    for (int64_t i = 0; i < in->n_labels; i++) {
+        const int32_t label = in->labels[i];
+        if (label < (rois ? -1 : 0) || label >= loss->classes)
             return LMB_FAIL(LMB_EINVAL, "label %lld is %d, outside 0 .. %lld",
-                (long long)i, (int)in->labels[i], (long long)loss->classes - 1);
+                (long long)i, (int)label, (long long)loss->classes - 1);
+        if (rois && loss->dtype == LMB_F64)
+            ((double *)loss->row_weight_data)[i] = label >= 0;
+        else if (rois)
+            ((float *)loss->row_weight_data)[i] = label >= 0;
+    }
+    if (rois)
+        LMB_TRY(lmb_plan_set(
+            loss->plan, loss->row_weight, loss->dtype, loss->row_weight_data));
     return lmb_plan_set(loss->plan, loss->labels, LMB_I32, in->labels);
 }
 

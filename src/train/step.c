@@ -187,6 +187,7 @@ static lmb_value build_term(
         .box_labels = s->truth.labels,
         .box_valid = s->truth.valid,
         .input_size = {s->spec.height, s->spec.width},
+        .classes = s->spec.student->classes,
         .teacher_params = s->spec.teacher->params,
         .teacher_head = teacher_head,
         .user = teacher,

@@ -1,0 +1,17 @@
+/* dense.h: rows for logit methods out of the maps of a dense head. */
+#ifndef LMB_DISTILL_DENSE_H
+#define LMB_DISTILL_DENSE_H
+
+#include "distill/logits.h"
+
+/* Of all pairs' maps [N, A C, H, W] (channel a C + c), of each image:
+ *   the dense_positives best places inside ground-truth boxes (their centre
+ *   is; all A anchors of a place alike), then the dense_top best of the others;
+ * best by the teacher's largest logit. Rows that are missing have weight 0.
+ * Labels: the class of the smallest box, and the teacher's best class. Without
+ * ground truth there is only the second kind. A sticky error if shapes
+ * differ or channels are no multiple of the anchors. */
+bool lmb_dense_logits(
+    const lmb_build *b, const lmb_logits_opts *o, lmb_logits *out);
+
+#endif

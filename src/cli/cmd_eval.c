@@ -167,7 +167,6 @@ const cli_command cmd_eval = {
             "the numbers are those of pycocotools.",
     .flags = flags,
     .config = "config|set|model|data|split|classes|size|precision|"
-              "threads|"
-              "loader-threads|eval-batch|allow-reference",
+              "threads|loader-threads|eval-batch|allow-reference",
     .run = run,
 };

@@ -65,11 +65,18 @@ static bool is_map(const lmb_build *b, const lmb_tap *s, const lmb_tap *t)
     return false;
 }
 
+bool lmb_level_taps(
+    const lmb_build *b, int i, lmb_tap *student, lmb_tap *teacher)
+{
+    return lmb_build_pair(b, i, student, teacher) &&
+        is_map(b, student, teacher);
+}
+
 bool lmb_level_pair(const lmb_build *b, int i, lmb_level *out)
 {
     lmb_tap s, t;
     lmb_nn nn;
-    if (!lmb_build_pair(b, i, &s, &t) || !is_map(b, &s, &t))
+    if (!lmb_level_taps(b, i, &s, &t))
         return false;
     lmb_level_nn(b, i, &nn);
     *out = (lmb_level){

@@ -28,7 +28,11 @@ typedef struct lmb_level {
     const char *name; /* the student's tap */
     int index; /* i */
 } lmb_level;
-/* False, and a sticky error, if there is no such pair or a side is no map. */
+/* The taps of pair i, both [N, C, H, W] of the same images; false, and a sticky
+ * error, if there is no such pair or a side is no such map. */
+bool lmb_level_taps(
+    const lmb_build *b, int i, lmb_tap *student, lmb_tap *teacher);
+/* The same, aligned. */
 bool lmb_level_pair(const lmb_build *b, int i, lmb_level *out);
 /* A building site for the trained parts of pair i: names "level<i>.*". */
 void lmb_level_nn(const lmb_build *b, int i, lmb_nn *out);

@@ -1,6 +1,6 @@
-/* golden.h: checks a method against tests/golden/methods.json and
- * methods_detect.json, which the published implementations made
- * (tools/golden/methods.py, methods_detect.py). */
+/* golden.h: checks a method against tests/golden/methods.json,
+ * methods_detect.json or methods_heads.json, which the published
+ * implementations made (tools/golden/methods.py, methods_detect.py). */
 #ifndef LMB_TEST_DISTILL_GOLDEN_H
 #define LMB_TEST_DISTILL_GOLDEN_H
 
@@ -188,6 +188,11 @@ static inline void golden_check(const char *method)
 static inline void golden_check_detect(const char *method)
 {
     golden_check_in(LMB_TEST_DIR "/golden/methods_detect.json", method);
+}
+
+static inline void golden_check_heads(const char *method)
+{
+    golden_check_in(LMB_TEST_DIR "/golden/methods_heads.json", method);
 }
 
 #endif

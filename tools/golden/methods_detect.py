@@ -12,6 +12,7 @@ stand-ins that do nothing or the obvious. MGD's random mask comes from the
 generator of src/base/rng.c, so that both sides hide the same places.
 """
 import argparse
+import importlib
 import json
 import os
 import sys
@@ -178,18 +179,65 @@ def mgd_cases(args):
          lambda s, t: wide(s["p3"], t["p3"]), params=named(wide))
 
 
+def reviewkd_cases(args):
+    path = os.path.join(args.reviewkd, "Detection/model/kd_trans.py")
+    code = load("kd_trans", path)
+    net = code.ReviewKD([2, 3], [3, 2], 2)
+    shuffle(net)
+    params = {}
+    for name, p in net.named_parameters():
+        _, at, rest = name.split(".", 2)
+        params[f"level{1 - int(at)}.{rest}"] = p
+    case("reviewkd", ["mid=2"], {"p3": "a3", "p4": "a4"},
+         {"p3": "b3", "p4": "b4"}, lambda s, t: code.hcl(
+             net([s["p3"], s["p4"]]), [t["p3"], t["p4"]]), params=params)
+
+
+def inside(height, width, stride):
+    """Places whose centre is inside a box: [N, H W] of 0 and 1."""
+    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5)
+    x, y = stride * x.reshape(-1, 1), stride * y.reshape(-1, 1)
+    return torch.stack([
+        ((x >= b[:, 0]) & (y >= b[:, 1]) & (x < b[:, 2]) & (y < b[:, 3])).any(1)
+        for b in truth()]).to(torch.float64)
+
+
+def ld_cases(args):
+    module("mmcv", jit=lambda **_k: lambda f: f)
+    folder = os.path.join(args.ld, "mmdet/models")
+    package("ld", folder)
+    package("ld.losses", os.path.join(folder, "losses"))
+    module("ld.builder", LOSSES=Registry())
+    code = importlib.import_module("ld.losses.kd_loss")
+
+    def sides(x):
+        return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1] // 4)
+
+    def value(s, t, temp):
+        kl = code.KnowledgeDistillationKLDivLoss(T=temp)
+        total, count = 0, 1e-6
+        for level, stride in ((3, 8), (4, 16)):
+            cls, box = s[f"cls.p{level}"], s[f"box.p{level}"]
+            score = cls.detach().sigmoid().max(dim=1)[0].reshape(2, -1)
+            weight = score * inside(*box.shape[2:], stride)
+            each = weight.reshape(-1, 1).expand(-1, 4).reshape(-1)
+            total = total + kl(sides(box), sides(t[f"box.p{level}"]),
+                               weight=each, avg_factor=4.0)
+            count = count + weight.sum()
+        return total / count
+
+    case("ld", ["temperature=10"],
+         {f"{n}.p{k}": f"{n}{k}" for n in ("box", "cls") for k in (3, 4)},
+         {f"box.p{k}": f"tbox{k}" for k in (3, 4)},
+         lambda s, t: value(s, t, 10))
+    CASES[-1]["boxes"] = BOXES
+
+
 def named(net):
     return {"level0." + k: p for k, p in net.named_parameters()}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("mgd", "fgd", "mmrazor"):
-        parser.add_argument("--" + name, required=True)
-    args = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(SEED)
+def pyramid(args):
     for side in "st":
         tensor(side + "3", 2, 3, 4, 6)
         tensor(side + "4", 2, 3, 2, 3)
@@ -198,6 +246,35 @@ def main():
     mgd_cases(args)
     cwd_cases(args)
     fgd_cases(args)
+
+
+def heads(args):
+    tensor("a3", 2, 2, 6, 6)
+    tensor("a4", 2, 3, 3, 3)
+    tensor("b3", 2, 3, 6, 6)
+    tensor("b4", 2, 2, 3, 3)
+    for k, (h, w) in ((3, (4, 6)), (4, (2, 3))):
+        tensor(f"box{k}", 2, 8, h, w, scale=2.0)
+        tensor(f"tbox{k}", 2, 8, h, w, scale=2.0)
+        tensor(f"cls{k}", 2, 2, h, w, scale=2.0)
+    reviewkd_cases(args)
+    ld_cases(args)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("mgd", "fgd", "mmrazor", "reviewkd", "ld"):
+        parser.add_argument("--" + name)
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(SEED)
+    if args.mgd and args.fgd and args.mmrazor:
+        pyramid(args)
+    elif args.reviewkd and args.ld:
+        heads(args)
+    else:
+        parser.error("the checkouts of one of the two files are needed")
 
     arrays = [json.dumps({"name": k, "shape": list(v.shape),
                           "data": numbers(v)}) for k, v in TENSORS.items()]

@@ -1,0 +1,91 @@
+/* test_ld.c: the LD term. */
+#include "distill/conformance.h"
+#include "distill/golden.h"
+
+static const conf method = {
+    .method = "ld",
+    .student = {{"box.p3", {4, {2, 12, 3, 4}}}, {"cls.p3", {4, {2, 2, 3, 4}}}},
+    .teacher = {{"box.p3", {4, {2, 12, 3, 4}}}, {"cls.p3", {4, {2, 2, 3, 4}}}},
+    .boxes = 3,
+    .input_size = {24, 32},
+    .zero_at_identity = true,
+};
+
+/* The weight comes from the student's scores without gradient, so the term is
+ * differentiated by the box maps alone. */
+static const conf constant = {
+    .method = "ld",
+    .options = {"score=teacher", "T=2"},
+    .student = {{"box.p3", {4, {2, 12, 3, 4}}}, {"box.p4", {4, {2, 8, 2, 2}}}},
+    .teacher = {{"box.p3", {4, {2, 12, 3, 4}}}, {"cls.p3", {4, {2, 2, 3, 4}}},
+        {"box.p4", {4, {2, 8, 2, 2}}}, {"cls.p4", {4, {2, 5, 2, 2}}}},
+    .boxes = 3,
+    .input_size = {24, 32},
+};
+
+static void conforms(void **state)
+{
+    conf everywhere = constant;
+    (void)state;
+    conf_options(&method);
+    conf_identity(&method);
+    conf_batch_of_one(&method);
+    conf_teacher(&method);
+    conf_fast(&method);
+    conf_out_of_memory(&method);
+    conf_gradient(&constant);
+    everywhere.options[0] = "score=one";
+    everywhere.options[2] = "region=all";
+    conf_gradient(&everywhere);
+    conf_fast(&everywhere);
+}
+
+static void agrees_with_the_published_code(void **state)
+{
+    (void)state;
+    golden_check_heads(method.method);
+}
+
+static void scores_pass_no_gradient(void **state)
+{
+    conf_run *r = malloc(sizeof *r);
+    (void)state;
+    assert_non_null(r);
+    conf_fill(r, &method, 5, 1, 0);
+    const double value = conf_eval(&method, r);
+    for (int i = 0; i < 48; i++) {
+        assert_true(r->grad[1][i] == 0);
+        r->s[1][i] += i % 5;
+    }
+    assert_true(conf_eval(&method, r) != value);
+    free(r);
+}
+
+static void says_what_is_missing(void **state)
+{
+    static const conf alone = {.method = "ld",
+        .student = {{"box.p3", {4, {1, 8, 3, 4}}}},
+        .teacher = {{"box.p3", {4, {1, 8, 3, 4}}}},
+        .boxes = 1,
+        .input_size = {24, 32}};
+    static const conf odd = {.method = "ld",
+        .student = {{"box.p3", {4, {1, 6, 3, 4}}}},
+        .teacher = {{"box.p3", {4, {1, 6, 3, 4}}}},
+        .boxes = 1,
+        .input_size = {24, 32}};
+    conf_run *r = malloc(sizeof *r);
+    double value;
+    (void)state;
+    assert_non_null(r);
+    conf_fill(r, &alone, 5, 1, 0);
+    CHECK_ERR(
+        lmb_loss_eval("ld", &r->in, &value), LMB_ENOTFOUND, "tap 'cls.p3'");
+    conf_fill(r, &odd, 5, 1, 0);
+    CHECK_ERR(lmb_loss_eval("ld", &r->in, &value), LMB_ESHAPE, "four sides");
+    free(r);
+}
+
+LMB_TEST_MAIN(cmocka_unit_test(conforms),
+    cmocka_unit_test(agrees_with_the_published_code),
+    cmocka_unit_test(scores_pass_no_gradient),
+    cmocka_unit_test(says_what_is_missing))

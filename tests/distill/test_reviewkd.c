@@ -1,0 +1,39 @@
+/* test_reviewkd.c: the ReviewKD term on pyramid levels. */
+#include "distill/conformance.h"
+#include "distill/golden.h"
+
+static const conf method = {
+    .method = "reviewkd",
+    .options = {"mid=2"},
+    .step = 1e-5,
+    .student = {{"p3", {4, {2, 2, 6, 5}}}, {"p4", {4, {2, 3, 3, 3}}}},
+    .teacher = {{"p3", {4, {2, 3, 6, 5}}}, {"p4", {4, {2, 3, 3, 3}}}},
+};
+
+static void conforms(void **state)
+{
+    (void)state;
+    conf_all(&method);
+}
+
+static void agrees_with_the_published_code(void **state)
+{
+    (void)state;
+    golden_check_heads(method.method);
+}
+
+static void any_map_fits_any_other(void **state)
+{
+    static const conf other = {.method = "reviewkd",
+        .options = {"mid=3"},
+        .step = 1e-5,
+        .student = {{"p3", {4, {3, 2, 4, 4}}}},
+        .teacher = {{"p3", {4, {3, 3, 7, 5}}}}};
+    (void)state;
+    conf_gradient(&other);
+    conf_fast(&other);
+}
+
+LMB_TEST_MAIN(cmocka_unit_test(conforms),
+    cmocka_unit_test(agrees_with_the_published_code),
+    cmocka_unit_test(any_map_fits_any_other))

@@ -178,5 +178,9 @@ lmb_value lmb_layer_norm(
 lmb_value lmb_gelu(lmb_graph *g, lmb_value x); /* exact: x Phi(x) */
 /* Cyclic shift: out[i] = x[(i - by) mod size] along an axis (torch.roll). */
 lmb_value lmb_roll(lmb_graph *g, lmb_value x, int axis, int64_t by);
+/* Stochastic depth: x [N, ..], each image 0 with probability `rate`, else
+ * times 1 / (1 - rate); draw as in lmb_truth, `key` tells branches apart. */
+lmb_value lmb_drop_path(
+    lmb_graph *g, lmb_value x, lmb_value draw, double rate, uint32_t key);
 
 #endif

@@ -216,6 +216,15 @@ typedef struct lmb_roll_attr {
     int64_t by;
 } lmb_roll_attr;
 
+/* drop_path(draw I32 [4]) -> [images]: 0 or 1 / (1 - rate) */
+typedef struct lmb_drop_path_attr {
+    double rate;
+    int64_t images;
+    uint32_t key;
+} lmb_drop_path_attr;
+void lmb__drop_path_factors(
+    const lmb_drop_path_attr *a, const int32_t draw[4], double *out);
+
 /* roi_align(x0, .., xl-1, rois) -> [R, C, size, size]    lmb_roi_align_attr
  * roi_align_bwd(dy, rois) -> dx of one level, of the given shape */
 typedef struct lmb_roi_align_bwd_attr {

@@ -1,4 +1,4 @@
-/* k_index.c: argsort, gather, scatter_add, one_hot.
+/* k_index.c: argsort, gather, scatter_add, one_hot, drop_path.
  *
  * Argsort makes one 64-bit key of an element: its bits in an order that
  * integers compare like floats, and its index below. Keys differ, so a merge
@@ -175,6 +175,21 @@ static void run_one_hot(const lmb_call *c)
     }
 }
 
+/* --- drop path ------------------------------------------------------------ */
+
+static size_t scratch_drop_path(const lmb_call *c)
+{
+    return (size_t)c->out[0].shape.dim[0] * sizeof(double);
+}
+static void run_drop_path(const lmb_call *c)
+{
+    double *factors = c->scratch;
+    float *y = c->out[0].data;
+    lmb__drop_path_factors(c->attr, c->in[0].data, factors);
+    for (int64_t i = 0; i < c->out[0].shape.dim[0]; i++)
+        y[i] = (float)factors[i];
+}
+
 extern const lmb_kernel LMB_KERNEL_TABLE(k_index)[];
 const lmb_kernel LMB_KERNEL_TABLE(k_index)[] = {
     {&lmb_op_argsort, LMB_RULE_PLAIN, false, run_argsort, scratch_argsort,
@@ -182,5 +197,7 @@ const lmb_kernel LMB_KERNEL_TABLE(k_index)[] = {
     {&lmb_op_gather, LMB_RULE_PLAIN, false, run_gather, NULL, NULL},
     {&lmb_op_scatter_add, LMB_RULE_PLAIN, false, run_scatter_add, NULL, NULL},
     {&lmb_op_one_hot, LMB_RULE_PLAIN, false, run_one_hot, NULL, NULL},
+    {&lmb_op_drop_path, LMB_RULE_PLAIN, false, run_drop_path, scratch_drop_path,
+        NULL},
     {0},
 };

@@ -91,6 +91,9 @@ lmb_value lmb_nn_conv_bn(lmb_nn *nn, const char *conv, const char *bn,
 /* Group norm with weight (gamma, 1) and bias (beta, 0), eps bn_eps. */
 lmb_value lmb_nn_group_norm(
     lmb_nn *nn, const char *name, lmb_value x, int groups);
+/* Layer norm of the last axis with weight (gamma, 1) and bias (beta, 0), eps
+ * bn_eps. */
+lmb_value lmb_nn_layer_norm(lmb_nn *nn, const char *name, lmb_value x);
 /* Weight [out, in], bias [out]. */
 lmb_value lmb_nn_linear(lmb_nn *nn, const char *name, lmb_value x, int out,
     lmb_init weight, lmb_init bias);

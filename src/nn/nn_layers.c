@@ -159,6 +159,19 @@ lmb_value lmb_nn_group_norm(
     return y;
 }
 
+lmb_value lmb_nn_layer_norm(lmb_nn *nn, const char *name, lmb_value x)
+{
+    const lmb_shape shape = LMB_SHAPE(lmb_graph_dim(nn->g, x, -1));
+    lmb_nn_push(nn, "%s", name);
+    const lmb_value gamma =
+        lmb_nn_param(nn, "weight", shape, lmb_init_constant(1), true);
+    const lmb_value beta =
+        lmb_nn_param(nn, "bias", shape, lmb_init_constant(0), true);
+    const lmb_value y = lmb_layer_norm(nn->g, x, gamma, beta, nn->bn_eps);
+    lmb_nn_pop(nn);
+    return y;
+}
+
 lmb_value lmb_nn_linear(lmb_nn *nn, const char *name, lmb_value x, int out,
     lmb_init weight, lmb_init bias)
 {

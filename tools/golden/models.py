@@ -125,7 +125,7 @@ def count(make, classes, size):
 def fill(net):
     state = net.state_dict()
     for name, value in state.items():
-        if not name.endswith("num_batches_tracked"):
+        if value.is_floating_point():
             value.copy_(torch.from_numpy(
                 weights_rule.parameter(name, tuple(value.shape))))
 

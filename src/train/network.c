@@ -175,12 +175,13 @@ done:
     return st;
 }
 
-lmb_status lmb_network_save(
-    const lmb_network *net, const lmb_dataset *data, int size, const char *path)
+lmb_status lmb_network_save(const lmb_network *net, const lmb_dataset *data,
+    int size, int short_side, const char *path)
 {
     lmb_weights_about about = {
         .classes = net->classes,
         .size = size,
+        .short_side = short_side,
         .has_norm = true,
         .channels = "RGB",
     };

@@ -24,10 +24,11 @@ lmb_status lmb_network_load(const char *path, const char *model,
     const double default_std[3], int default_size, lmb_network *out,
     lmb_weights_about *about_out) LMB_MUST_CHECK;
 
-/* Writes a network's parameters with its metadata. `data` gives class names
- * and size; NULL: none. */
+/* Writes a network's parameters with its metadata. `data` gives class names;
+ * NULL: none. size, short_side: of the input; a classifier's is size x size
+ * (short_side 0), a detector's pictures were made to fit these two. */
 lmb_status lmb_network_save(const lmb_network *net, const lmb_dataset *data,
-    int size, const char *path) LMB_MUST_CHECK;
+    int size, int short_side, const char *path) LMB_MUST_CHECK;
 
 /* The first parameter or buffer that is not finite, or NULL. */
 const lmb_param *lmb_params_nonfinite(const lmb_params *store);

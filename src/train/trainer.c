@@ -3,6 +3,7 @@
 
 #include "backend/cpu/cpu_optim.h"
 #include "base/log.h"
+#include "train/pictures.h"
 #include "train/run_cache.h"
 #include "train/run_impl.h"
 
@@ -376,9 +377,18 @@ static void swap_average(lmb_run *run)
 static lmb_status save_student(lmb_run *run, const char *name)
 {
     const char *path = NULL;
+    int size = run->train_transform.height;
+    int short_side = 0;
     LMB_TRY(lmb_run_path(run, name, &path));
+    if (lmb_task_is_detection(run->task)) {
+        lmb_detect_transform t;
+        LMB_TRY(lmb_picture_transform(&run->config->pictures, run->train_data,
+            false, run->student.mean, run->student.std, &t));
+        size = t.long_side;
+        short_side = t.short_side[0];
+    }
     return lmb_network_save(
-        &run->student, run->train_data, run->train_transform.height, path);
+        &run->student, run->train_data, size, short_side, path);
 }
 
 static lmb_status evaluate_student(lmb_run *run, lmb_eval_result *out)

@@ -1,7 +1,8 @@
 /* weights_io.c: parameters from and to named tensors.
  *
- * Metadata keys: model, classes, class_names (one a line), input_size, mean,
- * std (three numbers), channel_order; format = pt, as other tools expect. */
+ * Metadata keys: model, classes, class_names (one a line), input_size,
+ * input_short_side, mean, std (three numbers), channel_order; format = pt, as
+ * other tools expect. */
 #include "train/weights_io.h"
 
 #include "base/str.h"
@@ -260,6 +261,8 @@ static lmb_status read_all(
     LMB_TRY(read_count(w, path, "classes", MAX_CLASSES, &out->classes));
     LMB_TRY(read_names(w, path, out));
     LMB_TRY(read_count(w, path, "input_size", MAX_SIZE, &out->size));
+    LMB_TRY(
+        read_count(w, path, "input_short_side", MAX_SIZE, &out->short_side));
     LMB_TRY(read_norm(w, path, out));
     LMB_TRY(read_word(
         w, path, "channel_order", out->channels, sizeof out->channels));
@@ -342,6 +345,7 @@ lmb_status lmb_weights_about_write(
     LMB_TRY(write_count(w, "classes", about->classes));
     LMB_TRY(write_names(about, w));
     LMB_TRY(write_count(w, "input_size", about->size));
+    LMB_TRY(write_count(w, "input_short_side", about->short_side));
     if (about->has_norm) {
         LMB_TRY(write_three(w, "mean", about->mean));
         LMB_TRY(write_three(w, "std", about->std));

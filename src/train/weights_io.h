@@ -25,7 +25,8 @@ typedef struct lmb_weights_about {
     char model[160];
     int classes;
     char **class_names; /* `classes` of them, or NULL; owned */
-    int size; /* input height and width in pixels */
+    int size; /* input height and width in pixels; detectors: long side */
+    int short_side; /* detectors: pictures fit size x short_side */
     bool has_norm;
     double mean[3], std[3]; /* of channels scaled to [0, 1] */
     char channels[8]; /* "RGB" or "BGR" */

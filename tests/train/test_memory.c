@@ -34,7 +34,7 @@ static int make_folder(void **state)
     CHECK_OK(lmb_model_get("resnet8", &model));
     CHECK_OK(lmb_network_new(model, 4, 16, LMB_F32, &net));
     lmb_params_init(net.params, 3);
-    CHECK_OK(lmb_network_save(&net, NULL, 16, teacher));
+    CHECK_OK(lmb_network_save(&net, NULL, 16, 0, teacher));
     lmb_network_fini(&net);
     return 0;
 }

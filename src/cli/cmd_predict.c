@@ -1,9 +1,10 @@
-/* cmd_predict.c: limbeck predict: the likeliest classes of pictures.
+/* cmd_predict.c: limbeck predict: the likeliest classes of pictures; of a
+ * detector the objects in them (predict_boxes.c).
  *
  * A picture is prepared as the test set is: small networks (less than 96
  * pixels) see the whole picture resized; others its centre, after the short
  * side became 256 / 224 of their input. */
-#include "cli/open.h"
+#include "cli/predict_boxes.h"
 
 #include "data/transform.h"
 #include "train/forward.h"
@@ -16,9 +17,16 @@ static const cli_flag flags[] = {
     CLI_FLAG_WEIGHTS,
     CLI_FLAG_MEAN,
     CLI_FLAG_STD,
-    {"size", "N", "height and width of the input (default: the file's)", NULL,
-        NULL},
-    {"top", "K", "how many classes (5)", "k", NULL},
+    {"size", "N",
+        "height and width of the input; detectors: long side (default: the "
+        "file's)",
+        NULL, NULL},
+    {"top", "K", "how many classes (5), objects (100)", "k", NULL},
+    {"score", "X", "detectors: least score of an object (0.3)", NULL, NULL},
+    {"out", "DIR",
+        "detectors: folder of the pictures (default: NAME.det.png beside each)",
+        "o", NULL},
+    {"no-pictures", NULL, "detectors: only list what is found", NULL, NULL},
     {0},
 };
 
@@ -136,15 +144,30 @@ static lmb_status print(const cli *c, const predictor *p, const char *path,
 
 /* --- the command */
 
+static lmb_status check_flags(const cli *c, const char *model)
+{
+    static const char *const boxes_only[] = {"score", "out", "no-pictures"};
+    for (size_t i = 0; i < LMB_COUNT(boxes_only); i++)
+        if (cli_has(c, boxes_only[i]))
+            return LMB_FAIL(LMB_EUSAGE,
+                "limbeck predict: --%s is for detectors, and %s is for "
+                "classification",
+                boxes_only[i], model);
+    return LMB_OK;
+}
+
 static lmb_status open_predictor(
     const cli *c, const lmb_run_config *config, predictor *p)
 {
     int64_t size = 0;
     LMB_TRY(cli_i64(c, "size", 8, 4096, &size));
-    LMB_TRY(cli_i64(c, "top", 1, 100, &p->top));
     LMB_TRY(cli_bf16(c, &p->forward.bf16));
     LMB_TRY(cli_open_network(
         c, config->student, NULL, NULL, (int)size, &p->net, &p->about));
+    if (lmb_network_detects(&p->net))
+        return LMB_OK;
+    LMB_TRY(check_flags(c, p->net.text));
+    LMB_TRY(cli_i64(c, "top", 1, 100, &p->top));
     p->size = size > 0      ? (int)size
         : p->about.size > 0 ? p->about.size
                             : p->net.model->default_size;
@@ -160,6 +183,12 @@ static lmb_status predict(const cli *c, const lmb_run_config *config)
     lmb_status st = LMB_OK;
     LMB_TRY(cli_need_words(c, 1, "IMAGE is"));
     LMB_GOTO(open_predictor(c, config, &p), st, done);
+    if (lmb_network_detects(&p.net)) {
+        const lmb_detector_opts opts = {.bf16 = p.forward.bf16,
+            .allow_reference = p.forward.allow_reference};
+        st = cli_predict_boxes(c, &p.net, &p.about, &opts);
+        goto done;
+    }
     for (size_t i = 0; i < c->n_words && st == LMB_OK; i++) {
         lmb_tensor *probabilities = NULL;
         st = classify(&p, c->words[i], &scratch, &probabilities);
@@ -184,9 +213,12 @@ static lmb_status run(cli *c)
 const cli_command cmd_predict = {
     .name = "predict",
     .usage = "--weights FILE IMAGE... [--model NAME]",
-    .title = "the likeliest classes of pictures",
-    .text = "A file that limbeck wrote says model, classes, input size and "
-            "normalisation; for\nothers give --model, --mean and --std.",
+    .title = "the likeliest classes of pictures, or the objects in them",
+    .text =
+        "A file that limbeck wrote says model, classes, input size and "
+        "normalisation; for\nothers give --model, --mean and --std. With the "
+        "weights of a detector the objects are\nlisted and drawn on a copy, "
+        "NAME.det.png.",
     .flags = flags,
     .config = "model|precision|threads|allow-reference",
     .max_words = 1000000,

@@ -359,3 +359,15 @@ lmb_status lmb_detect_transform_run(const lmb_detect_transform *t,
     write_planes(&w, normalizer);
     return LMB_OK;
 }
+
+lmb_status lmb_detect_transform_image(const lmb_detect_transform *t,
+    const lmb_normalizer *normalizer, const lmb_image *image,
+    const lmb_detect_sample *sample, lmb_scratch *scratch)
+{
+    work w = {.t = t, .s = sample};
+    LMB_TRY(make_canvas(&w, image, scratch));
+    LMB_TRY(lmb_image_resize(
+        image, NULL, w.canvas.height, w.canvas.width, scratch, w.canvas.rgb));
+    write_planes(&w, normalizer);
+    return LMB_OK;
+}

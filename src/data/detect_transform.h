@@ -64,6 +64,12 @@ lmb_status lmb_detect_transform_run(const lmb_detect_transform *t,
     const lmb_normalizer *normalizer, const lmb_detect_sample *sample,
     lmb_rng *rng, lmb_scratch *scratch) LMB_MUST_CHECK;
 
+/* The same for a picture of no set, without chances and boxes: sample->ds and
+ * the members for boxes are not looked at. */
+lmb_status lmb_detect_transform_image(const lmb_detect_transform *t,
+    const lmb_normalizer *normalizer, const lmb_image *image,
+    const lmb_detect_sample *sample, lmb_scratch *scratch) LMB_MUST_CHECK;
+
 /* Most boxes of a picture that a transform can give (a multiple of 8). */
 int64_t lmb_detect_most_boxes(
     const lmb_detect_transform *t, const lmb_dataset *ds);

@@ -59,6 +59,9 @@ lmb_status lmb_image_probe(
 /* Writes an 8-bit RGB PNG atomically. */
 lmb_status lmb_image_save_png(
     const char *path, const lmb_image *image) LMB_MUST_CHECK;
+/* The bytes of a JPEG; quality 1 .. 100. *out is the caller's: lmb_free. */
+lmb_status lmb_image_encode_jpeg(const lmb_image *image, int quality,
+    uint8_t **out, size_t *size) LMB_MUST_CHECK;
 
 /* A part of a picture, in pixels. */
 typedef struct lmb_rect {

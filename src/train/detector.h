@@ -2,6 +2,7 @@
 #ifndef LMB_TRAIN_DETECTOR_H
 #define LMB_TRAIN_DETECTOR_H
 
+#include "data/detect_transform.h"
 #include "metric/boxes.h"
 #include "train/step.h"
 
@@ -26,6 +27,23 @@ lmb_status lmb_detector_run(lmb_detector *d, const lmb_tensor *x,
  * x; borrowed, valid until the next call. */
 lmb_status lmb_detector_take(lmb_detector *d, int64_t image,
     const lmb_detected **out, int64_t *count) LMB_MUST_CHECK;
+
+/* A detection in pixels of the stored picture of `size` (height, width), cut to
+ * it; scale: of the input over the stored, y x. */
+lmb_dt_box lmb_detected_stored(const lmb_detected *from, const float scale[2],
+    const int32_t size[2], int64_t image);
+
+/* --- a picture of no set ---------------------------------------------------
+ */
+
+/* The network's own: pictures are made to fit long_side x short_side. */
+lmb_detect_transform lmb_detector_transform(
+    const lmb_network *net, int32_t long_side, int32_t short_side);
+/* What is found in a picture, in its pixels, best first: lmb_free(*out). bgr:
+ * the network wants its channels so. `image` may be in scratch slot DECODE. */
+lmb_status lmb_detector_picture(lmb_detector *d, const lmb_detect_transform *t,
+    const lmb_image *image, bool bgr, lmb_scratch *scratch, lmb_dt_box **out,
+    int64_t *count) LMB_MUST_CHECK;
 
 /* --- over a data set -------------------------------------------------------
  */

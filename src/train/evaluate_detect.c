@@ -30,22 +30,19 @@ static double clamp(double v, double most)
     return v < 0 ? 0 : v > most ? most : v;
 }
 
-/* From pixels of the input to those of the stored picture. */
-static lmb_status add_box(found *f, const lmb_detected *from,
-    const float scale[2], const int32_t size[2], int64_t image)
+lmb_dt_box lmb_detected_stored(const lmb_detected *from, const float scale[2],
+    const int32_t size[2], int64_t image)
 {
-    LMB_TRY(LMB_GROW(f->items, f->count, f->capacity));
     const double x0 = clamp(from->box[0] / scale[1], size[1]);
     const double y0 = clamp(from->box[1] / scale[0], size[0]);
     const double x1 = clamp(from->box[2] / scale[1], size[1]);
     const double y1 = clamp(from->box[3] / scale[0], size[0]);
-    f->items[f->count++] = (lmb_dt_box){
+    return (lmb_dt_box){
         .box = {x0, y0, x1 - x0, y1 - y0},
         .score = from->score,
         .image = (int32_t)image,
         .category = from->label,
     };
-    return LMB_OK;
 }
 
 static lmb_status take_batch(
@@ -59,8 +56,11 @@ static lmb_status take_batch(
         int32_t size[2] = {0, 0};
         (void)lmb_dataset_picture_size(data, index[i], &size[0], &size[1]);
         LMB_TRY(lmb_detector_take(d, i, &items, &n));
-        for (int64_t k = 0; k < n; k++)
-            LMB_TRY(add_box(f, &items[k], scale + 2 * i, size, index[i]));
+        for (int64_t k = 0; k < n; k++) {
+            LMB_TRY(LMB_GROW(f->items, f->count, f->capacity));
+            f->items[f->count++] =
+                lmb_detected_stored(&items[k], scale + 2 * i, size, index[i]);
+        }
     }
     return LMB_OK;
 }

@@ -2,9 +2,8 @@
  *
  *   anchors [A, 4], boxes [N, M, 4], labels [N, M], valid [N, M]
  *   -> label I32 [N, A], box [N, A, 4], positives []
- * The rule is that of lmb_assign_by_iou (detect/assign.h), image by image. A
+ * The rule is that of lmb_assign_by_iou (detect/match.h), image by image. A
  * host op without gradient. */
-#include "detect/assign.h"
 #include "op/host.h"
 #include "op/op_util.h"
 
@@ -33,31 +32,35 @@ static size_t scratch(const void *attr, int n_in, const lmb_type *in)
         lmb__truth_size(&in[IN_TRUTH]);
 }
 
+typedef struct by_iou {
+    const lmb_box *anchor;
+    int64_t n;
+    lmb_iou_rule rule;
+} by_iou;
+
+static void match_image(const void *user, lmb__truth *t, int32_t *match)
+{
+    const by_iou *b = user;
+    lmb_assign_by_iou(b->anchor, b->n, (lmb_truth_boxes){t->box, t->n},
+        &b->rule, t->best, match);
+}
+
 static lmb_status assign(const lmb_ref *r, lmb__work *w)
 {
     const lmb_max_iou_attr *a = r->attr;
-    const int64_t n = r->in_type[IN_ANCHORS].shape.dim[0];
-    const lmb_iou_rule rule = {
-        a->positive, a->negative, a->least, a->low_quality};
+    by_iou b = {.n = r->in_type[IN_ANCHORS].shape.dim[0],
+        .rule = {a->positive, a->negative, a->least, a->low_quality}};
     lmb_box *anchor;
     int32_t *match;
     lmb__truth t;
-    LMB__TAKE(w, anchor, n);
-    LMB__TAKE(w, match, n);
+    LMB__TAKE(w, anchor, b.n);
+    LMB__TAKE(w, match, b.n);
     lmb__truth_take(w, &r->in_type[IN_TRUTH], &t);
     LMB_TRY(lmb__boxes_read(
-        r->in[IN_ANCHORS], n, "assign_max_iou: anchors", anchor));
-    int64_t positives = 0;
-    for (int64_t i = 0; i < r->out_type[0].shape.dim[0]; i++) {
-        LMB_TRY(
-            lmb__truth_read(r, IN_TRUTH, i, a->classes, "assign_max_iou", &t));
-        lmb_assign_by_iou(
-            anchor, n, (lmb_truth_boxes){t.box, t.n}, &rule, t.best, match);
-        positives += lmb__assigned_write(
-            match, n, &t, a->classes, r->out[0] + i * n, r->out[1] + i * n * 4);
-    }
-    r->out[2][0] = (double)positives;
-    return LMB_OK;
+        r->in[IN_ANCHORS], b.n, "assign_max_iou: anchors", anchor));
+    b.anchor = anchor;
+    return lmb__assign_images(
+        r, "assign_max_iou", a->classes, match_image, &b, &t, match);
 }
 
 static lmb_status reference(const lmb_ref *r)

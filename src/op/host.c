@@ -5,6 +5,8 @@
 
 enum { ALIGN = 64 };
 
+_Static_assert((int)LMB_MATCH_LEVELS == (int)LMB_MAX_LEVELS, "levels");
+
 /* --- memory --------------------------------------------------------------- */
 
 size_t lmb__work_size(int64_t count, size_t size)
@@ -120,6 +122,30 @@ lmb_status lmb__truth_read(const lmb_ref *r, int at, int64_t image,
     return LMB_OK;
 }
 
+lmb_status lmb__want_levels(int32_t levels, const int64_t *size, int64_t rows)
+{
+    int64_t sum = 0;
+    if (levels < 1 || levels > LMB_MATCH_LEVELS)
+        return LMB_FAIL(
+            LMB_EINVAL, "levels = %d, not 1 to %d", levels, LMB_MATCH_LEVELS);
+    for (int32_t l = 0; l < levels; l++)
+        if (!lmb_add_i64(sum, size[l], &sum))
+            return LMB_FAIL(
+                LMB_EINVAL, "level %d has %lld rows", l, (long long)size[l]);
+    if (sum != rows)
+        return LMB_FAIL(LMB_EINVAL, "levels of %lld rows in all, not %lld",
+            (long long)sum, (long long)rows);
+    return LMB_OK;
+}
+
+lmb_match_levels lmb__levels(int32_t levels, const int64_t *size)
+{
+    lmb_match_levels v = {.n = levels};
+    for (int32_t l = 0; l < levels; l++)
+        v.size[l] = size[l];
+    return v;
+}
+
 lmb_status lmb__boxes_read(
     const double *from, int64_t n, const char *op, lmb_box *to)
 {
@@ -133,7 +159,7 @@ lmb_status lmb__boxes_read(
     return LMB_OK;
 }
 
-static void box_write(const lmb_box *b, double *to)
+void lmb__box_write(const lmb_box *b, double to[4])
 {
     to[0] = (double)b->x0;
     to[1] = (double)b->y0;
@@ -141,18 +167,33 @@ static void box_write(const lmb_box *b, double *to)
     to[3] = (double)b->y1;
 }
 
-int64_t lmb__assigned_write(const int32_t *match, int64_t n,
-    const lmb__truth *t, int32_t classes, double *label, double *box)
+/* --- assignment ----------------------------------------------------------- */
+
+static int64_t write_image(const int32_t *match, int64_t n, const lmb__truth *t,
+    int32_t classes, double *label, double *box)
 {
+    const lmb_box none = {0};
     int64_t positives = 0;
     for (int64_t i = 0; i < n; i++) {
         const int32_t m = match[i];
         label[i] = m >= 0 ? t->label[m] : m == LMB_MATCH_NONE ? classes : -1;
-        if (m >= 0)
-            box_write(&t->box[m], box + 4 * i);
-        else
-            box_write(&(lmb_box){0}, box + 4 * i);
+        lmb__box_write(m >= 0 ? &t->box[m] : &none, box + 4 * i);
         positives += m >= 0;
     }
     return positives;
+}
+
+lmb_status lmb__assign_images(const lmb_ref *r, const char *op, int32_t classes,
+    lmb__match_fn *fn, const void *user, lmb__truth *t, int32_t *match)
+{
+    const int64_t n = r->out_type[0].shape.dim[1];
+    int64_t positives = 0;
+    for (int64_t i = 0; i < r->out_type[0].shape.dim[0]; i++) {
+        LMB_TRY(lmb__truth_read(r, 1, i, classes, op, t));
+        fn(user, t, match);
+        positives += write_image(
+            match, n, t, classes, r->out[0] + i * n, r->out[1] + i * n * 4);
+    }
+    r->out[2][0] = (double)positives;
+    return LMB_OK;
 }

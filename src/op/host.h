@@ -5,7 +5,7 @@
 #ifndef LMB_OP_HOST_H
 #define LMB_OP_HOST_H
 
-#include "detect/assign.h"
+#include "detect/match.h"
 #include "op/ops.h"
 
 /* --- memory --------------------------------------------------------------- */
@@ -50,13 +50,26 @@ void lmb__truth_take(lmb__work *w, const lmb_type *boxes, lmb__truth *t);
 lmb_status lmb__truth_read(const lmb_ref *r, int at, int64_t image,
     int32_t classes, const char *op, lmb__truth *t) LMB_MUST_CHECK;
 
+/* Levels of an attribute, whose sizes add up to `rows`. Errors: EINVAL. */
+lmb_status lmb__want_levels(
+    int32_t levels, const int64_t *size, int64_t rows) LMB_MUST_CHECK;
+lmb_match_levels lmb__levels(int32_t levels, const int64_t *size);
+
 /* Boxes [.., 4] as f32. Errors: EINVAL for one that is not finite. */
 lmb_status lmb__boxes_read(
     const double *from, int64_t n, const char *op, lmb_box *to) LMB_MUST_CHECK;
 
-/* Writes matches of one image: labels (`classes` for background, -1 for
- * ignored), matched boxes or zeros; returns the number of positives. */
-int64_t lmb__assigned_write(const int32_t *match, int64_t n,
-    const lmb__truth *t, int32_t classes, double *label, double *box);
+void lmb__box_write(const lmb_box *box, double to[4]);
+
+/* --- assignment ----------------------------------------------------------- */
+
+/* Matches all places of one image; `user` is the op's own. */
+typedef void lmb__match_fn(const void *user, lmb__truth *t, int32_t *match);
+/* Of each image: reads its truth from inputs 1 to 3, matches, writes outputs
+ * 0 to 2: labels (`classes` for background, -1 for ignored), matched boxes or
+ * zeros, the number of positives. */
+lmb_status lmb__assign_images(const lmb_ref *r, const char *op, int32_t classes,
+    lmb__match_fn *fn, const void *user, lmb__truth *t,
+    int32_t *match) LMB_MUST_CHECK;
 
 #endif

@@ -22,3 +22,13 @@ lmb_status lmb__want_labelled(const lmb_type *in, int i)
             lmb_shape_text(&in[i + 1].shape), lmb_shape_text(logits));
     return LMB_OK;
 }
+
+double lmb__log_sum_exp(const double *x, int64_t n)
+{
+    double most = x[0], sum = 0;
+    for (int64_t k = 1; k < n; k++)
+        most = x[k] > most ? x[k] : most;
+    for (int64_t k = 0; k < n; k++)
+        sum += exp(x[k] - most);
+    return most + log(sum);
+}

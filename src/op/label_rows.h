@@ -23,4 +23,7 @@ static inline double lmb__softplus(double x)
     return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
 }
 
+/* log sum e^x of n >= 1 elements */
+double lmb__log_sum_exp(const double *x, int64_t n);
+
 #endif

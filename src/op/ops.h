@@ -235,8 +235,19 @@ typedef struct lmb_roi_align_bwd_attr {
 
 /* --- detection: see op_detect.h for meaning and shapes -------------------- */
 
-/* assign_max_iou(anchors, boxes, labels, valid) -> label, box, positives;
- * lmb_max_iou_attr. */
+/* assign_max_iou(anchors, boxes, labels, valid) -> label, box, positives
+ *                                                        lmb_max_iou_attr
+ * assign_atss, the same with lmb_atss_attr;
+ * assign_points(points, boxes, ..), the same with lmb_points_attr;
+ * propose(objectness, deltas, anchors, sizes) -> boxes, scores, count
+ *                                                      lmb_proposals_attr
+ * sample_rois(boxes, count, truth boxes, labels, valid, draw)
+ *     -> rois, label, box, positives                     lmb_sample_attr
+ * sample_anchors(label, draw) -> label                   lmb_sample_attr
+ * proposals_as_rois(boxes, count) -> rois, label, box, positives */
+typedef struct lmb_as_rois_attr {
+    int32_t classes;
+} lmb_as_rois_attr;
 
 /* box_encode(anchors, boxes) -> deltas; box_decode(anchors, deltas) -> boxes;
  * box_decode_bwd(dboxes, anchors, deltas) -> ddeltas. */
@@ -249,6 +260,22 @@ typedef struct lmb_box_code_attr {
 typedef struct lmb_focal_attr {
     double gamma, alpha;
 } lmb_focal_attr;
+
+/* quality_focal_loss(logits, label, quality) -> [];
+ * quality_focal_loss_bwd(dy, logits, label, quality) -> dlogits. */
+typedef struct lmb_quality_attr {
+    double beta;
+} lmb_quality_attr;
+
+/* distribution_focal_loss(logits, target, weight) -> [];
+ * distribution_focal_loss_bwd(dy, logits, target, weight) -> dlogits;
+ * cross_entropy_rows(logits, label) -> [R];
+ * cross_entropy_rows_bwd(dy, logits, label) -> dlogits. */
+
+/* box_iou(a, b) -> [..]; box_iou_bwd(dy, a, b) -> da, db. */
+typedef struct lmb_box_iou_attr {
+    bool generalised;
+} lmb_box_iou_attr;
 
 /* smooth_l1(d) -> y; smooth_l1_bwd(dy, d) -> dx = dy clamp(d / beta, -1, 1),
  * dy sign(d) where beta is 0. */

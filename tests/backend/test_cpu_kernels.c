@@ -26,6 +26,7 @@ typedef enum fill {
     INDEX, /* 0 .. limit - 1 */
     ROIS, /* rows of an image below limit and a box of some 100 pixels */
     LABEL, /* -1 .. limit */
+    CORNERS, /* boxes x0 y0 x1 y1 */
     FORWARD, /* output 0 of `forward` on the input before */
     FORWARD_POOL, /* the same, attribute = lmb_pool_bwd_attr.pool */
 } fill;
@@ -178,6 +179,18 @@ static void input_forward(run *r, int i, bool pool)
     CHECK_OK(lmb_call_reference(r->c->forward, &call));
 }
 
+/* Element e; those before it are there. */
+static double element_draw(
+    const input *in, const lmb_buf *b, int64_t e, lmb_rng *rng)
+{
+    if (in->fill == ROIS)
+        return roi_value(
+            rng, e, e % 5 < 3 ? 0 : element_get(b, e - 2), in->limit);
+    if (in->fill == CORNERS && e % 4 >= 2)
+        return element_get(b, e - 2) + value(POSITIVE, rng, 0);
+    return value(in->fill, rng, in->limit);
+}
+
 static void inputs_make(run *r, const lmb_kernel *k, int layout, bool half)
 {
     lmb_rng rng = lmb_rng_make(7, LMB_STREAM_TEST, 0, 0);
@@ -198,11 +211,7 @@ static void inputs_make(run *r, const lmb_kernel *k, int layout, bool half)
             continue;
         }
         for (int64_t e = 0; e < lmb_shape_count(&in->shape); e++)
-            element_set(b, e,
-                in->fill == ROIS
-                    ? roi_value(&rng, e, e % 5 < 3 ? 0 : element_get(b, e - 2),
-                          in->limit)
-                    : value(in->fill, &rng, in->limit));
+            element_set(b, e, element_draw(in, b, e, &rng));
     }
 }
 

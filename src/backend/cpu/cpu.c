@@ -23,7 +23,9 @@
     X(k_roi_align, level) \
     X(k_index, level) \
     X(k_detect, level) \
-    X(k_focal, level)
+    X(k_focal, level) \
+    X(k_box_iou, level) \
+    X(k_label_rows, level)
 #if defined(LMB_CPU_X86)
 #define LEVELS(X) X(base) X(v3) X(v4) X(v4bf16)
 #else

@@ -1,8 +1,8 @@
-/* assign_iou.c: assignment by the largest IoU; the rule is in assign.h.
+/* match_iou.c: assignment by the largest IoU; the rule is in match.h.
  *
  * The matrix of IoUs (200,000 anchors by 100 boxes) is not kept: the second
  * pass computes again what the first one did, to the same bits. */
-#include "detect/assign.h"
+#include "detect/match.h"
 
 /* Matches one anchor; raises best[t] to its IoU with box t. */
 static int32_t match_one(const lmb_box *anchor, lmb_truth_boxes truth,

@@ -1,11 +1,11 @@
-/* assign.h: which box of the ground truth an anchor or a point is to find.
+/* match.h: which box of the ground truth an anchor or a point is to find.
  *
  * All work on one image and write match[i] = index of a truth box,
  * LMB_MATCH_NONE (background) or LMB_MATCH_IGNORED. Truth boxes are finite;
  * without any, everything is background. Callers leave crowds and ignored
  * boxes out. Scratch is the caller's, its sizes as told here. */
-#ifndef LMB_DETECT_ASSIGN_H
-#define LMB_DETECT_ASSIGN_H
+#ifndef LMB_DETECT_MATCH_H
+#define LMB_DETECT_MATCH_H
 
 #include "detect/box.h"
 #include "detect/top.h"
@@ -31,24 +31,24 @@ typedef struct lmb_iou_rule {
 void lmb_assign_by_iou(const lmb_box *anchor, int64_t n, lmb_truth_boxes truth,
     const lmb_iou_rule *rule, float *best, int32_t *match);
 
-enum { LMB_ASSIGN_LEVELS = 6 };
-typedef struct lmb_assign_levels {
+enum { LMB_MATCH_LEVELS = 6 };
+typedef struct lmb_match_levels {
     int32_t n;
-    int64_t size[LMB_ASSIGN_LEVELS]; /* anchors or points of each */
-} lmb_assign_levels;
+    int64_t size[LMB_MATCH_LEVELS]; /* anchors or points of each */
+} lmb_match_levels;
 
 /* ATSS, arXiv:1912.02424, algorithm 1: candidates of a truth box are the topk
  * anchors of each level whose centres are nearest to its own (the first of
  * equals); positive are those with IoU >= mean + deviation (unbiased; 0 of a
  * single one) of the candidates' IoUs, whose centre lies inside by more than
  * 0.01; an anchor that several take goes to the largest IoU.
- * key: topk, candidate: LMB_ASSIGN_LEVELS * topk, best: n elements. */
+ * key: topk, candidate: LMB_MATCH_LEVELS * topk, best: n elements. */
 typedef struct lmb_atss_memory {
     uint64_t *key;
     int64_t *candidate;
     float *best;
 } lmb_atss_memory;
-void lmb_assign_by_atss(const lmb_box *anchor, const lmb_assign_levels *levels,
+void lmb_assign_by_atss(const lmb_box *anchor, const lmb_match_levels *levels,
     lmb_truth_boxes truth, int64_t topk, lmb_atss_memory memory,
     int32_t *match);
 
@@ -57,8 +57,8 @@ void lmb_assign_by_atss(const lmb_box *anchor, const lmb_assign_levels *levels,
  * centre on both axes if radius > 0, and whose largest distance to a side is
  * in the level's range, ends included. point: x y of each. */
 typedef struct lmb_points_rule {
-    lmb_assign_levels levels;
-    double stride[LMB_ASSIGN_LEVELS], range[LMB_ASSIGN_LEVELS][2];
+    lmb_match_levels levels;
+    double stride[LMB_MATCH_LEVELS], range[LMB_MATCH_LEVELS][2];
     double radius;
 } lmb_points_rule;
 void lmb_assign_by_points(const float *point, const lmb_points_rule *rule,

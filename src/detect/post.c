@@ -1,0 +1,78 @@
+/* post.c: picking, sorting and suppressing candidates; see post.h. */
+#include "detect/post.h"
+
+#include "detect/nms.h"
+
+void lmb_post_pick(
+    const float *score, int64_t count, double threshold, lmb_top *top)
+{
+    for (int64_t i = 0; i < count; i++)
+        if ((double)score[i] > threshold)
+            lmb_top_push(top, lmb_top_key(lmb_top_rank(score[i]), i));
+}
+
+/* Candidates in the order of their scores, as nms wants them. */
+typedef struct sorted {
+    lmb_candidate *candidate;
+    uint64_t *key;
+    lmb_box *box;
+    int32_t *label;
+    int64_t *kept;
+    int64_t n;
+} sorted;
+
+static bool usable(const lmb_candidate *c)
+{
+    return lmb_detect_finite(&c->box) && c->box.x1 > c->box.x0 &&
+        c->box.y1 > c->box.y0 && c->score == c->score;
+}
+
+static void sort(
+    const lmb_post_rule *rule, lmb_candidate *from, int64_t n, sorted *s)
+{
+    lmb_top top = {s->key, n, 0};
+    for (int64_t i = 0; i < n; i++) {
+        if (rule->height > 0 && rule->width > 0)
+            from[i].box =
+                lmb_detect_clip(from[i].box, rule->height, rule->width);
+        if (usable(&from[i]))
+            lmb_top_push(&top, lmb_top_key(lmb_top_rank(from[i].score), i));
+    }
+    lmb_top_sort(&top);
+    s->n = top.count;
+    for (int64_t k = 0; k < top.count; k++) {
+        s->candidate[k] = from[lmb_top_index(top.key[k])];
+        s->box[k] = s->candidate[k].box;
+        s->label[k] = s->candidate[k].label;
+    }
+}
+
+static lmb_status allocate(int64_t n, sorted *s)
+{
+    LMB_TRY(LMB_NEW(s->candidate, n));
+    LMB_TRY(LMB_NEW(s->key, n));
+    LMB_TRY(LMB_NEW(s->box, n));
+    LMB_TRY(LMB_NEW(s->label, n));
+    return LMB_NEW(s->kept, n);
+}
+
+lmb_status lmb_post_finish(const lmb_post_rule *rule, lmb_candidate *candidate,
+    int64_t n, int64_t *kept)
+{
+    sorted s = {0};
+    lmb_status st = LMB_OK;
+    *kept = 0;
+    LMB_GOTO(allocate(n, &s), st, done);
+    sort(rule, candidate, n, &s);
+    *kept = lmb_nms((lmb_nms_boxes){s.box, s.label, s.n}, rule->nms,
+        rule->most < n ? rule->most : n, s.kept);
+    for (int64_t k = 0; k < *kept; k++)
+        candidate[k] = s.candidate[s.kept[k]];
+done:
+    lmb_free(s.candidate);
+    lmb_free(s.key);
+    lmb_free(s.box);
+    lmb_free(s.label);
+    lmb_free(s.kept);
+    return st;
+}

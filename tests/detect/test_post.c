@@ -1,0 +1,113 @@
+#include "detect/nms.h"
+#include "detect/post.h"
+
+#include "lmb_test.h"
+
+#define UNIT(x) \
+    { \
+        (x), 0, (x) + 10, 10 \
+    }
+
+static void suppression_is_greedy_and_within_groups(void **state)
+{
+    (void)state;
+    /* 1 falls to 0; 2 would fall to 1, but that is gone. */
+    const lmb_box box[] = {UNIT(0), UNIT(3), UNIT(6), UNIT(0), UNIT(0)};
+    const int32_t group[] = {7, 7, 7, 8, 7};
+    int64_t kept[5];
+    int64_t n = lmb_nms((lmb_nms_boxes){box, group, 5}, 0.5, 5, kept);
+    assert_int_equal(n, 3);
+    assert_int_equal(kept[1], 2);
+    assert_int_equal(kept[2], 3);
+    n = lmb_nms((lmb_nms_boxes){box, NULL, 5}, 0.5, 5, kept);
+    assert_int_equal(n, 2);
+    n = lmb_nms((lmb_nms_boxes){box, group, 5}, 0.5, 1, kept);
+    assert_int_equal(n, 1);
+    n = lmb_nms((lmb_nms_boxes){box, group, 0}, 0.5, 5, kept);
+    assert_int_equal(n, 0);
+}
+
+static void an_iou_at_the_threshold_stays(void **state)
+{
+    (void)state;
+    const lmb_box box[] = {{0, 0, 10, 10}, {0, 0, 10, 5}};
+    int64_t kept[2];
+    assert_int_equal(lmb_nms((lmb_nms_boxes){box, NULL, 2}, 0.5, 2, kept), 2);
+    assert_int_equal(lmb_nms((lmb_nms_boxes){box, NULL, 2}, 0.49, 2, kept), 1);
+}
+
+/* A crowd of equal boxes leaves one; boxes of no area leave each other. */
+static void crowds_and_empty_boxes_are_fine(void **state)
+{
+    (void)state;
+    lmb_box box[50];
+    int64_t kept[50];
+    for (int i = 0; i < 50; i++)
+        box[i] = (lmb_box){1, 2, 3, 4};
+    assert_int_equal(lmb_nms((lmb_nms_boxes){box, NULL, 50}, 0, 50, kept), 1);
+    for (int i = 0; i < 50; i++)
+        box[i] = (lmb_box){1, 2, 1, 2};
+    assert_int_equal(lmb_nms((lmb_nms_boxes){box, NULL, 50}, 0, 50, kept), 50);
+}
+
+static void only_scores_above_the_threshold_are_picked(void **state)
+{
+    (void)state;
+    const float score[] = {0.5f, 0.6f, NAN, 0.7f, 0.5f, INFINITY};
+    uint64_t key[4];
+    lmb_top top = {key, 4, 0};
+    lmb_post_pick(score, 6, 0.5, &top);
+    lmb_top_sort(&top);
+    assert_int_equal(top.count, 3);
+    assert_int_equal(lmb_top_index(key[0]), 5);
+    assert_int_equal(lmb_top_index(key[1]), 3);
+}
+
+static void candidates_are_clipped_sorted_and_cut(void **state)
+{
+    (void)state;
+    lmb_candidate c[] = {
+        {UNIT(0), 0.5f, 1},
+        {{-5, -5, 4, 50}, 0.9f, 1},
+        {UNIT(1), 0.7f, 1},
+        {UNIT(40), 0.99f, 1}, /* outside */
+        {{0, NAN, 5, 5}, 0.99f, 1},
+        {UNIT(1), NAN, 1},
+        {UNIT(0), 0.9f, 2},
+        {UNIT(0), 0.1f, 2},
+    };
+    const lmb_post_rule rule = {0.5, 3, 20, 30};
+    int64_t kept = 0;
+    CHECK_OK(lmb_post_finish(&rule, c, 8, &kept));
+    assert_int_equal(kept, 3);
+    assert_int_equal(c[0].label, 1);
+    CHECK_NEAR(c[0].box.y1, 20, 0);
+    CHECK_NEAR(c[0].box.x0, 0, 0);
+    assert_int_equal(c[1].label, 2);
+    CHECK_NEAR(c[2].score, 0.7f, 0);
+    CHECK_OK(lmb_post_finish(&rule, c, 0, &kept));
+    assert_int_equal(kept, 0);
+}
+
+static void running_out_of_memory_is_reported(void **state)
+{
+    (void)state;
+    lmb_candidate c[] = {{UNIT(0), 0.5f, 1}};
+    const lmb_post_rule rule = {0.5, 3, 0, 0};
+    int64_t kept = 0;
+    for (int k = 0; k < 5; k++) {
+        lmb_alloc_fail_at(k);
+        CHECK_ERR(
+            lmb_post_finish(&rule, c, 1, &kept), LMB_ENOMEM, "out of memory");
+    }
+    lmb_alloc_fail_at(-1);
+    CHECK_OK(lmb_post_finish(&rule, c, 1, &kept));
+    assert_int_equal(kept, 1);
+}
+
+LMB_TEST_MAIN(cmocka_unit_test(suppression_is_greedy_and_within_groups),
+    cmocka_unit_test(an_iou_at_the_threshold_stays),
+    cmocka_unit_test(crowds_and_empty_boxes_are_fine),
+    cmocka_unit_test(only_scores_above_the_threshold_are_picked),
+    cmocka_unit_test(candidates_are_clipped_sorted_and_cut),
+    cmocka_unit_test(running_out_of_memory_is_reported))

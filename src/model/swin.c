@@ -43,12 +43,13 @@ static lmb_tokens embed(lmb_nn *nn, const lmb_swin_opts *o, lmb_value x,
 static lmb_tokens stage(
     lmb_nn *nn, const lmb_swin_opts *o, lmb_tokens x, int i, bool mmdetection)
 {
+    const bool learns = nn->mode == LMB_MODE_TRAIN && !nn->frozen;
     lmb_swin_stage s = {
         .nn = nn,
         .mmdetection = mmdetection,
         .heads = o->heads[i],
         .window = o->window,
-        .draw = nn->mode == LMB_MODE_TRAIN ? o->draw : LMB_NONE,
+        .draw = learns ? o->draw : LMB_NONE,
     };
     int before = 0, all = 0;
     for (int k = 0; k < 4; k++) {

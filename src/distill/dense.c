@@ -38,16 +38,15 @@ static int64_t anchors_of(
         : 1;
 }
 
-/* [N, A C, H, W] -> [N, H W A, C]. */
-static lmb_value as_rows(
-    lmb_graph *g, lmb_value x, const lmb_shape *s, int64_t anchors)
+lmb_value lmb_dense_rows(lmb_graph *g, lmb_value x, int64_t anchors)
 {
     static const int to_rows[] = {0, 3, 1, 2};
-    const int64_t n = s->dim[0], c = s->dim[1] / anchors;
-    const int64_t cells = s->dim[2] * s->dim[3];
-    x = lmb_reshape(g, x, LMB_SHAPE(n, anchors, c, cells));
+    const lmb_shape s = lmb_graph_shape(g, x);
+    const int64_t n = s.dim[0], k = s.dim[1] / anchors;
+    const int64_t cells = s.dim[2] * s.dim[3];
+    x = lmb_reshape(g, x, LMB_SHAPE(n, anchors, k, cells));
     return lmb_reshape(
-        g, lmb_permute(g, x, to_rows), LMB_SHAPE(n, cells * anchors, c));
+        g, lmb_permute(g, x, to_rows), LMB_SHAPE(n, cells * anchors, k));
 }
 
 /* A value of each cell, for each of its anchors: [N, .. H W] -> [N, H W A]. */
@@ -77,8 +76,8 @@ static bool flatten(const lmb_build *b, const lmb_logits_opts *o, places *out)
         out->images = d[0];
         out->classes = d[1] / a;
         out->count += d[2] * d[3] * a;
-        part[0][i] = as_rows(g, s.value, &s.shape, a);
-        part[1][i] = as_rows(g, t.value, &s.shape, a);
+        part[0][i] = lmb_dense_rows(g, s.value, a);
+        part[1][i] = lmb_dense_rows(g, t.value, a);
         if (!boxes)
             continue;
         part[2][i] = for_anchors(g, lmb_box_inside(b, d[2], d[3]), &s.shape, a);

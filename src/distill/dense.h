@@ -14,4 +14,7 @@
 bool lmb_dense_logits(
     const lmb_build *b, const lmb_logits_opts *o, lmb_logits *out);
 
+/* [N, A K, H, W] -> [N, H W A, K]: a row for each anchor of each place. */
+lmb_value lmb_dense_rows(lmb_graph *g, lmb_value x, int64_t anchors);
+
 #endif

@@ -233,6 +233,57 @@ def ld_cases(args):
     CASES[-1]["boxes"] = BOXES
 
 
+def crosskd_detector(args):
+    """The class of GFL detectors, and the module of its losses."""
+    folder = os.path.join(args.crosskd, "mmdet/models")
+    nothing = dict.fromkeys(
+        ("SampleList", "InstanceList", "OptInstanceList", "reduce_mean",
+         "multi_apply", "unpack_gt_instances"), object)
+    for name in ("mmdet", "mmdet.structures", "mmdet.utils"):
+        module(name, **nothing)
+    module("mmdet.registry", MODELS=Registry())
+    package("cross", folder)
+    package("cross.losses", os.path.join(folder, "losses"))
+    package("cross.detectors", os.path.join(folder, "detectors"))
+    module("cross.utils", **nothing)
+    module("cross.detectors.crosskd_single_stage",
+           CrossKDSingleStageDetector=object)
+    return (importlib.import_module("cross.detectors.crosskd_gfl")
+            .CrossKDGFL, importlib.import_module("cross.losses.kd_loss"))
+
+
+def crosskd_cases(args):
+    """One level; the rest of the teacher's head is ReLU and a 1x1
+    convolution. The class part is divided as the box part is."""
+    detector, losses = crosskd_detector(args)
+    for side in ("sc", "sb", "tc", "tb"):
+        tensor(side, 2, 3, 3, 4, scale=1.5)
+    tensor("wc", 2, 3, 1, 1)
+    tensor("wb", 8, 3, 1, 1)
+    conv = torch.nn.functional.conv2d
+    self = types.SimpleNamespace(
+        bbox_head=types.SimpleNamespace(cls_out_channels=2, reg_max=1),
+        loss_cls_kd=losses.KDQualityFocalLoss(),
+        loss_reg_kd=losses.KnowledgeDistillationKLDivLoss(
+            class_reduction="sum", T=1, loss_weight=4.0))
+
+    def value(s, t):
+        outs = []
+        for feat, weight in (("cls.feat.p3", "wc"), ("box.feat.p3", "wb")):
+            crossed = detector.align_scale(None, s[feat], t[feat]).relu()
+            outs.append((conv(t[feat].relu(), TENSORS[weight]),
+                         conv(crossed, TENSORS[weight])))
+        score = outs[0][0].sigmoid().max(dim=1)[0].sum()
+        cls, box, weight = detector.pred_mimicking_loss_single(
+            self, outs[0][0], outs[1][0], outs[0][1], outs[1][1],
+            torch.ones(2 * 3 * 4), avg_factor=score.item())
+        return cls + box / weight
+
+    case("crosskd", ["box=bins"],
+         {"cls.feat.p3": "sc", "box.feat.p3": "sb"},
+         {"cls.feat.p3": "tc", "box.feat.p3": "tb"}, value)
+
+
 def named(net):
     return {"level0." + k: p for k, p in net.named_parameters()}
 
@@ -263,7 +314,7 @@ def heads(args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("mgd", "fgd", "mmrazor", "reviewkd", "ld"):
+    for name in ("mgd", "fgd", "mmrazor", "reviewkd", "ld", "crosskd"):
         parser.add_argument("--" + name)
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -273,8 +324,10 @@ def main():
         pyramid(args)
     elif args.reviewkd and args.ld:
         heads(args)
+    elif args.crosskd:
+        crosskd_cases(args)
     else:
-        parser.error("the checkouts of one of the two files are needed")
+        parser.error("the checkouts of one of the files are needed")
 
     arrays = [json.dumps({"name": k, "shape": list(v.shape),
                           "data": numbers(v)}) for k, v in TENSORS.items()]

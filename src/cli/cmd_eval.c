@@ -1,5 +1,6 @@
-/* cmd_eval.c: limbeck eval: accuracy of a network on a data set, or what the
- * results of any detector are worth (eval_boxes.c). */
+/* cmd_eval.c: limbeck eval: accuracy of a network on a data set, of a detector
+ * what it finds there (eval_detector.c), or what the results of any detector
+ * are worth (eval_boxes.c). */
 #include "cli/eval_boxes.h"
 #include "cli/open.h"
 
@@ -10,13 +11,14 @@ static const cli_flag flags[] = {
     CLI_FLAG_WEIGHTS,
     CLI_FLAG_MEAN,
     CLI_FLAG_STD,
-    {"limit", "N", "only the first N images", NULL, NULL},
+    {"limit", "N", "N of the images, evenly spread", NULL, NULL},
     {"per-class", NULL, "a line for each class", NULL, NULL},
     {"gt", "FILE", "score a results file: COCO instances (ground truth)",
         "ground-truth", NULL},
     {"dt", "FILE", "and the results: image_id, category_id, bbox, score",
         "results|detections", NULL},
-    {"metric", "NAME", "of --gt and --dt: coco (default), voc, voc07", NULL,
+    {"metric", "NAME", "of boxes: coco (default), voc, voc07", NULL, NULL},
+    {"save", "FILE", "write a detector's boxes as a results file of COCO", NULL,
         NULL},
     {"inclusive", NULL, "voc: corners are pixels of the box (sides + 1)", NULL,
         NULL},
@@ -37,7 +39,7 @@ static lmb_status open_network(const cli *c, const lmb_run_config *run,
         c, run->student, mean, std, lmb_dataset_input(data), out, &about));
     const int64_t size = about.size;
     lmb_weights_about_fini(&about);
-    if (run->pictures.size > 0 || size == 0 ||
+    if (run->pictures.size > 0 || size == 0 || lmb_dataset_is_detection(data) ||
         lmb_dataset_size(data, &height, &width))
         return LMB_OK;
     return lmb_dataset_set_input(data, size);
@@ -116,17 +118,46 @@ static lmb_status print(
 
 /* --- the command */
 
+/* What is said of boxes alone, and what a detector takes from its file. */
+static lmb_status check_task(
+    const cli *c, const lmb_network *net, const lmb_dataset *data)
+{
+    static const char *const boxes_only[] = {"metric", "inclusive", "save"};
+    const bool boxes = lmb_dataset_is_detection(data);
+    if (boxes != lmb_network_detects(net))
+        return LMB_FAIL(LMB_EINVAL,
+            "%s is for %s, and the data set %s is for %s", net->text,
+            net->model->task, lmb_dataset_name(data),
+            boxes ? "detection" : "classification");
+    for (size_t i = 0; i < LMB_COUNT(boxes_only) && !boxes; i++)
+        if (cli_has(c, boxes_only[i]))
+            return LMB_FAIL(LMB_EUSAGE,
+                "limbeck eval: --%s is about boxes, and %s has none",
+                boxes_only[i], lmb_dataset_name(data));
+    return LMB_OK;
+}
+
+static lmb_status evaluate_classes(const cli *c, const lmb_network *net,
+    const lmb_dataset *data, const lmb_eval_spec *spec)
+{
+    lmb_eval_result result = {0};
+    LMB_TRY(lmb_evaluate(net, data, spec, &result));
+    const lmb_status st = print(c, &result, lmb_dataset_class_names(data));
+    lmb_eval_fini(&result);
+    return st;
+}
+
 static lmb_status evaluate(const cli *c, const lmb_run_config *run)
 {
     lmb_dataset *data = NULL;
     lmb_network net = {0};
-    lmb_eval_result result = {0};
     lmb_status st = LMB_OK;
     const char *missing = NULL;
     lmb_eval_spec spec = {
         .batch = run->train.eval_batch,
         .loader_threads = (int32_t)run->train.loader_threads,
         .allow_reference = run->train.allow_reference,
+        .pictures = run->pictures,
     };
     if (run->data == NULL)
         LMB_TRY(cli_need(c, "data", &missing));
@@ -134,11 +165,12 @@ static lmb_status evaluate(const cli *c, const lmb_run_config *run)
     LMB_TRY(cli_bf16(c, &spec.bf16));
     LMB_GOTO(lmb_run_config_data(run, false, &data), st, done);
     LMB_GOTO(open_network(c, run, data, &net), st, done);
+    LMB_GOTO(check_task(c, &net, data), st, done);
     LMB_GOTO(check_classes(&net, data, run->data), st, done);
-    LMB_GOTO(lmb_evaluate(&net, data, &spec, &result), st, done);
-    LMB_GOTO(print(c, &result, lmb_dataset_class_names(data)), st, done);
+    LMB_GOTO(lmb_network_detects(&net) ? cli_eval_detector(c, &net, data, &spec)
+                                       : evaluate_classes(c, &net, data, &spec),
+        st, done);
 done:
-    lmb_eval_fini(&result);
     lmb_network_fini(&net);
     lmb_dataset_free(data);
     return st;
@@ -146,13 +178,8 @@ done:
 
 static lmb_status run(cli *c)
 {
-    static const char *const files_only[] = {"metric", "inclusive"};
     if (cli_has(c, "gt") || cli_has(c, "dt"))
         return cli_eval_files(c);
-    for (size_t i = 0; i < LMB_COUNT(files_only); i++)
-        if (cli_has(c, files_only[i]))
-            return LMB_FAIL(LMB_EUSAGE,
-                "limbeck eval: --%s goes with --gt and --dt", files_only[i]);
     return cli_with_config(c, evaluate);
 }
 
@@ -162,11 +189,15 @@ const cli_command cmd_eval = {
     .usage = "--weights FILE --data KIND:DIR [--model NAME] | "
              "--gt FILE --dt FILE [flags]",
     .title = "a network on a data set; results of any detector",
-    .text = "Computes in f32, unless --precision bf16 asks for less. With --gt "
-            "and --dt nothing is\nrun: the results of any tool are scored, "
-            "the numbers are those of pycocotools.",
+    .text =
+        "Computes in f32, unless --precision bf16 asks for less. With --gt "
+        "and --dt nothing is\nrun: the results of any tool are scored, "
+        "the numbers are those of pycocotools. So are\nthose of a detector; "
+        "its pictures fit the sides that it was trained on, unless\n--size "
+        "and --short-side say otherwise.",
     .flags = flags,
-    .config = "config|set|model|data|split|classes|size|precision|"
-              "threads|loader-threads|eval-batch|allow-reference",
+    .config = "config|set|model|data|split|classes|size|"
+              "short-side|max-sizes|precision|threads|loader-threads|"
+              "eval-batch|allow-reference",
     .run = run,
 };

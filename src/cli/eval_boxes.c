@@ -1,5 +1,5 @@
-/* eval_boxes.c: limbeck eval --gt --dt: results of any tool, scored as COCO or
- * VOC scores them. */
+/* eval_boxes.c: boxes scored as COCO or VOC scores them; limbeck eval --gt
+ * --dt: the results of any tool. */
 #include "cli/eval_boxes.h"
 
 #include "cli/cli_impl.h"
@@ -106,55 +106,45 @@ void cli_add_voc_table(lmb_str *out, const lmb_voc_scores *scores,
             (long long)scores->classes[i].truths, scores->classes[i].ap);
 }
 
-/* --- files */
+/* --- either */
 
-static lmb_status put(const cli *c, const lmb_str *text)
-{
-    lmb_str out = {0};
-    LMB_TRY(lmb_str_status(text));
-    lmb_str_printf(&out, c->json ? "{%s}\n" : "%s", text->text);
-    return cli_put_str(&out);
-}
-
-static lmb_status eval_coco(const cli *c, const lmb_box_files *files)
+static lmb_status add_coco(const cli *c, const lmb_boxes *boxes,
+    const lmb_coco_category *categories, lmb_str *out)
 {
     lmb_coco_scores scores = {0};
-    lmb_str out = {0};
-    const lmb_coco_category *categories = files->truth.categories;
-    LMB_TRY(lmb_coco_eval(&files->boxes, &scores));
-    if (files->zero_ids > 0)
-        cli_note(c,
-            "an annotation has the id 0: as in pycocotools, finding it does "
-            "not count");
+    LMB_TRY(lmb_coco_eval(boxes, &scores));
     if (c->json)
-        cli_add_coco_json(&out, &scores, categories);
+        cli_add_coco_json(out, &scores, categories);
     else
-        cli_add_coco_table(&out, &scores, categories, cli_has(c, "per-class"));
-    const lmb_status st = put(c, &out);
-    lmb_str_fini(&out);
+        cli_add_coco_table(out, &scores, categories, cli_has(c, "per-class"));
     lmb_coco_scores_fini(&scores);
-    return st;
+    return lmb_str_status(out);
 }
 
-static lmb_status eval_voc(
-    const cli *c, const lmb_box_files *files, bool eleven_points)
+static lmb_status add_voc(const cli *c, bool eleven_points,
+    const lmb_boxes *boxes, const lmb_coco_category *categories, lmb_str *out)
 {
     const lmb_voc_opts opts = {.iou = 0.5,
         .eleven_points = eleven_points,
         .inclusive = cli_has(c, "inclusive")};
     lmb_voc_scores scores = {0};
-    lmb_str out = {0};
-    const lmb_coco_category *categories = files->truth.categories;
-    LMB_TRY(lmb_voc_eval(&files->boxes, &opts, &scores));
+    LMB_TRY(lmb_voc_eval(boxes, &opts, &scores));
     if (c->json)
-        cli_add_voc_json(&out, &scores, categories);
+        cli_add_voc_json(out, &scores, categories);
     else
-        cli_add_voc_table(&out, &scores, categories, cli_has(c, "per-class"));
-    const lmb_status st = put(c, &out);
-    lmb_str_fini(&out);
+        cli_add_voc_table(out, &scores, categories, cli_has(c, "per-class"));
     lmb_voc_scores_fini(&scores);
-    return st;
+    return lmb_str_status(out);
 }
+
+lmb_status cli_add_box_scores(const cli *c, int metric, const lmb_boxes *boxes,
+    const lmb_coco_category *categories, lmb_str *out)
+{
+    return metric == 0 ? add_coco(c, boxes, categories, out)
+                       : add_voc(c, metric == 2, boxes, categories, out);
+}
+
+/* --- files */
 
 /* Everything else belongs to networks, which are not run here. */
 static lmb_status check_flags(const cli *c)
@@ -170,18 +160,21 @@ static lmb_status check_flags(const cli *c)
     return LMB_OK;
 }
 
-static lmb_status find_metric(const cli *c, int *out)
+lmb_status cli_box_metric(const cli *c, int *out)
 {
     static const char *const names[] = {"coco", "voc", "voc07"};
+    const int n = (int)LMB_COUNT(names);
     const char *name = cli_value(c, "metric");
     *out = 0;
-    if (name == NULL)
-        return LMB_OK;
-    for (*out = 0; *out < (int)LMB_COUNT(names); ++*out)
-        if (lmb_str_equal_nocase(name, names[*out]))
-            return LMB_OK;
-    return LMB_FAIL(LMB_EUSAGE,
-        "limbeck eval: --metric is coco, voc or voc07, not '%s'", name);
+    while (name != NULL && *out < n && !lmb_str_equal_nocase(name, names[*out]))
+        ++*out;
+    if (*out == n)
+        return LMB_FAIL(LMB_EUSAGE,
+            "limbeck eval: --metric is coco, voc or voc07, not '%s'", name);
+    if (*out == 0 && cli_has(c, "inclusive"))
+        return LMB_FAIL(LMB_EUSAGE,
+            "limbeck eval: --inclusive goes with --metric voc or voc07");
+    return LMB_OK;
 }
 
 lmb_status cli_eval_files(const cli *c)
@@ -189,19 +182,26 @@ lmb_status cli_eval_files(const cli *c)
     const char *gt = NULL, *dt = NULL;
     int metric = 0;
     lmb_box_files files;
+    lmb_str text = {0}, out = {0};
     LMB_TRY(check_flags(c));
     LMB_TRY(cli_need(c, "gt", &gt));
     LMB_TRY(cli_need(c, "dt", &dt));
-    LMB_TRY(find_metric(c, &metric));
-    if (metric == 0 && cli_has(c, "inclusive"))
-        return LMB_FAIL(LMB_EUSAGE,
-            "limbeck eval: --inclusive goes with --metric voc or voc07");
+    LMB_TRY(cli_box_metric(c, &metric));
     LMB_TRY(lmb_box_files_load(gt, dt, &files));
     if (files.left_out > 0)
         cli_note(c, "%lld detections are of categories that %s lacks: left out",
             (long long)files.left_out, gt);
-    const lmb_status st =
-        metric == 0 ? eval_coco(c, &files) : eval_voc(c, &files, metric == 2);
+    if (files.zero_ids > 0 && metric == 0)
+        cli_note(c,
+            "an annotation has the id 0: as in pycocotools, finding it does "
+            "not count");
+    lmb_status st = cli_add_box_scores(
+        c, metric, &files.boxes, files.truth.categories, &text);
+    if (st == LMB_OK) {
+        lmb_str_printf(&out, c->json ? "{%s}\n" : "%s", text.text);
+        st = cli_put_str(&out);
+    }
+    lmb_str_fini(&text);
     lmb_box_files_fini(&files);
     return st;
 }

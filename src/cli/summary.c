@@ -79,6 +79,22 @@ static void add_terms(lmb_str *out, const lmb_run_facts *f)
     lmb_str_add(out, "\n");
 }
 
+static void add_data(lmb_str *out, const lmb_run_facts *f)
+{
+    lmb_str_printf(out, "data       %s, %lld images to train on, %lld to %s\n",
+        f->config->data, (long long)lmb_dataset_count(f->train) - f->left_out,
+        (long long)lmb_dataset_count(f->test),
+        f->chosen_on_test ? "test" : "choose on (held out)");
+    if (f->left_out > 0)
+        lmb_str_printf(out,
+            "           %lld images without boxes are left out "
+            "(--filter-empty=false keeps them)\n",
+            (long long)f->left_out);
+    if (lmb_task_is_detection(f->task))
+        lmb_str_printf(out, "pictures   made to fit %d x %d\n",
+            f->student->side[0], f->student->side[1]);
+}
+
 lmb_status cli_print_plan(const cli *c, const lmb_run *run)
 {
     const lmb_run_facts f = lmb_run_describe(run);
@@ -91,10 +107,7 @@ lmb_status cli_print_plan(const cli *c, const lmb_run *run)
         add_network(&out, "teacher", &f.teachers[i]);
         add_teacher_check(&out, &f, i);
     }
-    lmb_str_printf(&out, "data       %s, %lld images to train on, %lld to %s\n",
-        f.config->data, (long long)lmb_dataset_count(f.train),
-        (long long)lmb_dataset_count(f.test),
-        f.chosen_on_test ? "test" : "choose on (held out)");
+    add_data(&out, &f);
     add_schedule(&out, &f);
     add_precision(&out, &f);
     add_terms(&out, &f);

@@ -260,6 +260,7 @@ static lmb_status read_coco(
     LMB_TRY(find_images(p, coco, opts, &folder));
     for (int64_t i = 0; i < coco->n_images; i++)
         LMB_TRY(add_picture(p, coco, &coco->images[i], folder));
+    p->ds->truth->file = p->json;
     return lmb__truth_finish(p->ds, p->json);
 }
 

@@ -98,6 +98,9 @@ lmb_status lmb_dataset_truth(
 int64_t lmb_dataset_image_id(const lmb_dataset *ds, int64_t i);
 /* COCO: the file's own id; YOLO: the label; else the label + 1. */
 int64_t lmb_dataset_category_id(const lmb_dataset *ds, int32_t label);
+/* COCO: the instances file that the set was read from, with its boxes as they
+ * are (here they are clipped and in float); else NULL. */
+const char *lmb_dataset_truth_file(const lmb_dataset *ds);
 /* The file of picture i, or NULL if it is in memory. */
 const char *lmb_dataset_picture_path(const lmb_dataset *ds, int64_t i);
 /* Size of picture i; false if it is not known without decoding it. A

@@ -264,6 +264,12 @@ int64_t lmb_dataset_category_id(const lmb_dataset *ds, int32_t label)
     return t != NULL ? t->category_ids[label] : label;
 }
 
+const char *lmb_dataset_truth_file(const lmb_dataset *ds)
+{
+    const lmb_truth_table *t = root_of(ds)->truth;
+    return t != NULL ? t->file : NULL;
+}
+
 const char *lmb_dataset_picture_path(const lmb_dataset *ds, int64_t i)
 {
     ds = to_root(ds, &i);

@@ -20,7 +20,7 @@ struct lmb_truth_table {
     float *area;
     int64_t *category_ids; /* [classes] */
     int64_t empty, clipped; /* boxes left out; cut by more than a pixel */
-    const char *notes;
+    const char *notes, *file; /* file: of COCO, in the data set's arena */
     size_t capacity_[8];
 };
 

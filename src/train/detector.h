@@ -3,7 +3,7 @@
 #define LMB_TRAIN_DETECTOR_H
 
 #include "data/detect_transform.h"
-#include "metric/boxes.h"
+#include "train/box_truth.h"
 #include "train/step.h"
 
 typedef struct lmb_detector_opts {
@@ -53,13 +53,9 @@ lmb_status lmb_detector_picture(lmb_detector *d, const lmb_detect_transform *t,
  * lmb_free(*out). EINTERRUPTED after spec->stop. */
 lmb_status lmb_detect_all(lmb_detector *d, const lmb_dataset *data,
     const lmb_eval_spec *spec, lmb_dt_box **out, int64_t *count) LMB_MUST_CHECK;
-/* The truth of a set in the metrics' form; lmb_free(*out). */
-lmb_status lmb_truth_boxes(
-    const lmb_dataset *data, lmb_gt_box **out, int64_t *count) LMB_MUST_CHECK;
-/* COCO's numbers of a detector on a set, as lmb_evaluate gives them. If
- * `found` is not NULL the detections are handed over (lmb_free). */
+/* COCO's numbers of a detector on a set, as lmb_evaluate gives them. */
 lmb_status lmb_detector_evaluate(lmb_detector *d, const lmb_dataset *data,
-    const lmb_eval_spec *spec, lmb_eval_result *out, lmb_dt_box **found,
-    int64_t *n_found) LMB_MUST_CHECK;
+    const lmb_box_truth *truth, const lmb_eval_spec *spec,
+    lmb_eval_result *out) LMB_MUST_CHECK;
 
 #endif

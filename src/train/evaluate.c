@@ -16,6 +16,7 @@ typedef struct eval_plan {
 struct lmb_evaluator {
     lmb_network net;
     lmb_detector *detector; /* of a detector; then no plans here */
+    lmb_box_truth truth;
     lmb_eval_spec spec;
     const lmb_dataset *data;
     lmb_dataset *subset; /* with a limit */
@@ -74,21 +75,29 @@ static lmb_status plan_for(lmb_evaluator *e, int64_t batch, eval_plan **out)
 /* --- making
  * ----------------------------------------------------------------------- */
 
+lmb_status lmb_eval_part(
+    const lmb_dataset *data, int64_t limit, lmb_dataset **out)
+{
+    const int64_t count = lmb_dataset_count(data);
+    int64_t *index = NULL;
+    if (limit <= 0 || limit >= count)
+        return LMB_OK;
+    LMB_TRY(LMB_NEW(index, limit));
+    /* Evenly spread, so that sorted data sets give all classes. */
+    for (int64_t i = 0; i < limit; i++)
+        index[i] = i * count / limit;
+    const lmb_status st =
+        lmb_dataset_subset((lmb_dataset *)(uintptr_t)data, index, limit, out);
+    lmb_free(index);
+    return st;
+}
+
 static lmb_status take_part(lmb_evaluator *e)
 {
-    const int64_t count = lmb_dataset_count(e->data);
-    if (e->spec.limit <= 0 || e->spec.limit >= count)
-        return LMB_OK;
-    int64_t *index = NULL;
-    LMB_TRY(LMB_NEW(index, e->spec.limit));
-    /* Evenly spread, so that sorted data sets give all classes. */
-    for (int64_t i = 0; i < e->spec.limit; i++)
-        index[i] = i * count / e->spec.limit;
-    const lmb_status st = lmb_dataset_subset(
-        (lmb_dataset *)(uintptr_t)e->data, index, e->spec.limit, &e->subset);
-    lmb_free(index);
-    e->data = e->subset;
-    return st;
+    LMB_TRY(lmb_eval_part(e->data, e->spec.limit, &e->subset));
+    if (e->subset != NULL)
+        e->data = e->subset;
+    return LMB_OK;
 }
 
 static lmb_status check_task(const lmb_evaluator *e)
@@ -111,6 +120,7 @@ static lmb_status open_detector(lmb_evaluator *e)
     };
     memcpy(e->spec.mean, e->net.mean, sizeof e->spec.mean);
     memcpy(e->spec.std, e->net.std, sizeof e->spec.std);
+    LMB_TRY(lmb_box_truth_load(e->data, &e->truth));
     return lmb_detector_new(&e->net, &opts, e->workspace, &e->detector);
 }
 
@@ -161,6 +171,7 @@ void lmb_evaluator_free(lmb_evaluator *e)
         return;
     lmb_loader_free(e->loader);
     lmb_detector_free(e->detector);
+    lmb_box_truth_fini(&e->truth);
     for (int i = 0; i < e->n_plans; i++) {
         lmb_plan_free(e->plan[i].plan);
         lmb_graph_free(e->plan[i].g);
@@ -252,7 +263,7 @@ lmb_status lmb_evaluator_run(lmb_evaluator *e, lmb_eval_result *out)
             lmb_dataset_classes(e->data), e->net.classes);
     if (e->detector != NULL)
         return lmb_detector_evaluate(
-            e->detector, e->data, &e->spec, out, NULL, NULL);
+            e->detector, e->data, &e->truth, &e->spec, out);
     lmb_eval_result r = {.classes = e->net.classes};
     lmb_status st = LMB_OK;
     const double start = now();

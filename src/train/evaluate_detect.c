@@ -2,7 +2,6 @@
 #include "train/detector.h"
 
 #include "data/loader.h"
-#include "metric/coco_eval.h"
 #include "train/pictures.h"
 
 #include <math.h>
@@ -104,62 +103,17 @@ done:
     return st;
 }
 
-/* --- the truth --------------------------------------------------------------
- */
-
-static lmb_gt_box truth_box(const lmb_ground_truth *t, int64_t k, int64_t image)
-{
-    const float *b = t->boxes + 4 * k;
-    return (lmb_gt_box){
-        .box = {b[0], b[1], (double)b[2] - b[0], (double)b[3] - b[1]},
-        .area = t->area[k],
-        .image = (int32_t)image,
-        .category = t->labels[k],
-        .crowd = t->crowd[k] != 0,
-    };
-}
-
-lmb_status lmb_truth_boxes(
-    const lmb_dataset *data, lmb_gt_box **out, int64_t *count)
-{
-    lmb_gt_box *items = NULL;
-    size_t n = 0, capacity = 0;
-    lmb_status st = LMB_OK;
-    for (int64_t i = 0; i < lmb_dataset_count(data); i++) {
-        lmb_ground_truth t;
-        LMB_GOTO(lmb_dataset_truth(data, i, &t), st, failed);
-        for (int64_t k = 0; k < t.count; k++) {
-            LMB_GOTO(LMB_GROW(items, n, capacity), st, failed);
-            items[n++] = truth_box(&t, k, i);
-        }
-    }
-    *out = items;
-    *count = (int64_t)n;
-    return LMB_OK;
-failed:
-    lmb_free(items);
-    return st;
-}
-
 /* --- the numbers ------------------------------------------------------------
  */
 
-static lmb_status score(const lmb_dataset *data, const lmb_dt_box *dt,
+static lmb_status score(const lmb_box_truth *truth, const lmb_dt_box *dt,
     int64_t n_dt, lmb_eval_result *r)
 {
-    lmb_gt_box *gt = NULL;
-    int64_t n_gt = 0;
+    lmb_dt_box *ranked = NULL;
+    lmb_boxes boxes;
     lmb_coco_scores scores = {0};
     lmb_status st = LMB_OK;
-    LMB_GOTO(lmb_truth_boxes(data, &gt, &n_gt), st, done);
-    const lmb_boxes boxes = {
-        .gt = gt,
-        .dt = dt,
-        .n_gt = n_gt,
-        .n_dt = n_dt,
-        .images = (int32_t)lmb_dataset_count(data),
-        .categories = lmb_dataset_classes(data),
-    };
+    LMB_GOTO(lmb_box_truth_with(truth, dt, n_dt, &boxes, &ranked), st, done);
     LMB_GOTO(lmb_coco_eval(&boxes, &scores), st, done);
     LMB_GOTO(LMB_NEW(r->class_count, r->classes), st, done);
     LMB_GOTO(LMB_NEW(r->class_ap, r->classes), st, done);
@@ -170,36 +124,29 @@ static lmb_status score(const lmb_dataset *data, const lmb_dt_box *dt,
     }
 done:
     lmb_coco_scores_fini(&scores);
-    lmb_free(gt);
+    lmb_free(ranked);
     return st;
 }
 
 lmb_status lmb_detector_evaluate(lmb_detector *d, const lmb_dataset *data,
-    const lmb_eval_spec *spec, lmb_eval_result *out, lmb_dt_box **found_out,
-    int64_t *n_found)
+    const lmb_box_truth *truth, const lmb_eval_spec *spec, lmb_eval_result *out)
 {
     lmb_dt_box *dt = NULL;
     int64_t n = 0;
     const double start = now();
     lmb_eval_result r = {
-        .classes = lmb_dataset_classes(data),
+        .classes = truth->categories,
         .count = lmb_dataset_count(data),
         .loss = NAN,
     };
     LMB_TRY(lmb_detect_all(d, data, spec, &dt, &n));
-    const lmb_status st = score(data, dt, n, &r);
+    const lmb_status st = score(truth, dt, n, &r);
     r.seconds = now() - start;
+    lmb_free(dt);
     if (st != LMB_OK) {
         lmb_eval_fini(&r);
-        lmb_free(dt);
         return st;
     }
     *out = r;
-    if (found_out != NULL) {
-        *found_out = dt;
-        *n_found = n;
-    } else {
-        lmb_free(dt);
-    }
     return LMB_OK;
 }

@@ -163,6 +163,8 @@ lmb_status lmb_network_load(const char *path, const char *model,
             : about.has_norm     ? about.std[c]
                                  : default_std[c];
     }
+    net.side[0] = about.size;
+    net.side[1] = about.short_side;
     *out = net;
     if (about_out != NULL)
         *about_out = about;

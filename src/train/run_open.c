@@ -104,6 +104,20 @@ static int input_size(const lmb_run *run)
 /* --- networks
  * ---------------------------------------------------------------------- */
 
+/* All pictures, of training and of evaluations, fit the same sides. */
+static lmb_status set_sides(lmb_run *run)
+{
+    lmb_detect_transform t;
+    lmb_network *net = &run->student;
+    if (!lmb_dataset_is_detection(run->train_data))
+        return LMB_OK;
+    LMB_TRY(lmb_picture_transform(&run->config->pictures, run->train_data,
+        false, net->mean, net->std, &t));
+    net->side[0] = t.long_side;
+    net->side[1] = t.short_side[0];
+    return LMB_OK;
+}
+
 static lmb_status open_student(lmb_run *run)
 {
     const lmb_run_config *c = run->config;
@@ -125,6 +139,7 @@ static lmb_status open_student(lmb_run *run)
     LMB_TRY(lmb_network_make(
         &spec, classes, input_size(run), LMB_F32, &run->student));
     lmb_dataset_mean_std(run->train_data, run->student.mean, run->student.std);
+    LMB_TRY(set_sides(run));
     lmb_params_init(run->student.params, (uint64_t)c->train.seed);
     if (c->init == NULL || run->has_checkpoint)
         return LMB_OK;
@@ -193,12 +208,15 @@ static lmb_status set_precision(lmb_run *run)
 lmb_eval_spec lmb_run_eval_spec(const lmb_run *run)
 {
     const lmb_train_opts *t = &run->config->train;
+    lmb_picture_opts pictures = run->config->pictures;
+    pictures.size = run->student.side[0];
+    pictures.short_side = run->student.side[1];
     return (lmb_eval_spec){
         .batch = t->eval_batch,
         .loader_threads = (int32_t)t->loader_threads,
         .bf16 = run->bf16,
         .allow_reference = t->allow_reference,
-        .pictures = run->config->pictures,
+        .pictures = pictures,
         .stop = run->observer.stop,
     };
 }

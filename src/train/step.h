@@ -20,6 +20,9 @@ typedef struct lmb_network {
     lmb_params *params;
     int classes;
     double mean[3], std[3]; /* of channels scaled to [0, 1] */
+    /* Detectors: the long and short side that pictures are made to fit, as in
+     * training; 0: not known. */
+    int side[2];
 } lmb_network;
 
 /* Builds it on x; a detector gets and gives `detection` (NULL for others).
@@ -148,6 +151,9 @@ typedef struct lmb_eval_result {
     double seconds;
 } lmb_eval_result;
 
+/* The part that a limit asks for, evenly spread; NULL if that is all. */
+lmb_status lmb_eval_part(
+    const lmb_dataset *data, int64_t limit, lmb_dataset **out) LMB_MUST_CHECK;
 /* Runs a network over a data set; *out is owned: lmb_eval_fini. */
 lmb_status lmb_evaluate(const lmb_network *net, const lmb_dataset *data,
     const lmb_eval_spec *spec, lmb_eval_result *out) LMB_MUST_CHECK;

@@ -3,7 +3,6 @@
 
 #include "backend/cpu/cpu_optim.h"
 #include "base/log.h"
-#include "train/pictures.h"
 #include "train/run_cache.h"
 #include "train/run_impl.h"
 
@@ -377,18 +376,11 @@ static void swap_average(lmb_run *run)
 static lmb_status save_student(lmb_run *run, const char *name)
 {
     const char *path = NULL;
-    int size = run->train_transform.height;
-    int short_side = 0;
+    const lmb_network *net = &run->student;
+    const bool boxes = lmb_task_is_detection(run->task);
     LMB_TRY(lmb_run_path(run, name, &path));
-    if (lmb_task_is_detection(run->task)) {
-        lmb_detect_transform t;
-        LMB_TRY(lmb_picture_transform(&run->config->pictures, run->train_data,
-            false, run->student.mean, run->student.std, &t));
-        size = t.long_side;
-        short_side = t.short_side[0];
-    }
-    return lmb_network_save(
-        &run->student, run->train_data, size, short_side, path);
+    return lmb_network_save(net, run->train_data,
+        boxes ? net->side[0] : run->train_transform.height, net->side[1], path);
 }
 
 static lmb_status evaluate_student(lmb_run *run, lmb_eval_result *out)
@@ -590,6 +582,7 @@ lmb_run_facts lmb_run_describe(const lmb_run *run)
         .test = run->chosen,
         .chosen_on_test =
             run->chosen == run->test && lmb_dataset_is_test(run->test),
+        .left_out = lmb_loader_left_out(run->loader),
         .steps_per_epoch = lmb_loader_steps(run->loader),
         .task = run->task,
         .teacher_score = run->teacher_score,

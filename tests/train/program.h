@@ -142,6 +142,7 @@ typedef struct program {
     /* Set before the start. */
     const char *write_delay; /* LIMBECK_TEST_WRITE_DELAY_MS, or NULL */
     rlim_t file_limit; /* bytes a file may have; 0: no limit */
+    const char *output; /* file that its standard output goes to, or NULL */
 } program;
 
 /* A command line as words between spaces. */
@@ -157,8 +158,9 @@ static inline void split_words(char *line, char **argv)
 
 static inline void run_child(const program *p, char **argv, int err)
 {
-    const int null = open("/dev/null", O_WRONLY);
-    (void)dup2(null, STDOUT_FILENO);
+    const int out = open(p->output != NULL ? p->output : "/dev/null",
+        O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    (void)dup2(out, STDOUT_FILENO);
     (void)dup2(err, STDERR_FILENO);
     (void)setenv("OMP_NUM_THREADS", "1", 1);
     if (p->write_delay != NULL)

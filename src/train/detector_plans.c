@@ -1,4 +1,4 @@
-/* detector.c: compiled plans of a detector, and its post-processing. */
+/* detector_plans.c: compiled plans of a detector, and its post-processing. */
 #include "train/detector.h"
 
 #include <string.h>

@@ -1,0 +1,191 @@
+/* limbeck eval of a detector: the numbers of its run, and the same numbers
+ * again from the results file that it writes. */
+#include "detect_runs.h"
+
+#include "metric/coco_eval.h"
+
+static char weights[2 * PROGRAM_PATH], data[2 * PROGRAM_PATH];
+
+static int make_folder(void **state)
+{
+    program p = {0};
+    if (program_folder(state) != 0)
+        return 1;
+    write_scenes("set", 48, 20, SCENE_CLASSES);
+    (void)snprintf(data, sizeof data, "coco:%s", in_folder("set"));
+    (void)snprintf(
+        weights, sizeof weights, "%s", in_folder("run/student.safetensors"));
+    program_start(&p,
+        "train --model " TINY_TEACHER " --data %s " TINY_FLAGS
+        "--epochs 10 --optimizer adamw --lr 0.003 --out %s",
+        data, in_folder("run"));
+    program_ends(&p, 0);
+    return 0;
+}
+
+/* The JSON that `limbeck eval` prints; free() it. */
+static char *eval(const char *flags)
+{
+    size_t size = 0;
+    program p = {.output = in_folder("out.json")};
+    program_start(&p, "eval --json %s", flags);
+    program_ends(&p, 0);
+    return read_all(p.output, &size);
+}
+
+static const char *detector_flags(const char *more)
+{
+    static char text[8 * PROGRAM_PATH];
+    (void)snprintf(text, sizeof text,
+        "--weights %s --data %s --threads 1 --eval-batch 8 --precision f32 "
+        "--allow-reference %s",
+        weights, data, more);
+    return text;
+}
+
+static const char *file_flags(const char *more)
+{
+    static char text[8 * PROGRAM_PATH];
+    (void)snprintf(text, sizeof text, "--gt %s/instances_val.json --dt %s %s",
+        in_folder("set"), in_folder("found.json"), more);
+    return text;
+}
+
+static void check_same_numbers(const char *a, const char *b)
+{
+    for (int i = 0; i < LMB_COCO_NUMBERS; i++)
+        assert_true(json_number(a, lmb_coco_names[i]) ==
+            json_number(b, lmb_coco_names[i]));
+    const char *x = strstr(a, "\"per_class\""), *y = strstr(b, "\"per_class\"");
+    const size_t n = strcspn(x, "]");
+    assert_true(n == strcspn(y, "]"));
+    assert_memory_equal(x, y, n);
+}
+
+/* --- tests ---------------------------------------------------------------- */
+
+static void results_score_as_the_network_does(void **state)
+{
+    (void)state;
+    char save[2 * PROGRAM_PATH];
+    (void)snprintf(save, sizeof save, "--save %s", in_folder("found.json"));
+    char *net = eval(detector_flags(save));
+    char *file = eval(file_flags(""));
+    check_same_numbers(net, file);
+    assert_true(json_number(net, "AP50") > 0);
+    CHECK_NEAR(json_number(net, "count"), 20, 0);
+    /* The file's own ids, and boxes inside the pictures. */
+    lmb_coco_results found = {0};
+    CHECK_OK(lmb_coco_results_load(in_folder("found.json"), &found));
+    assert_true(found.count > 0);
+    for (int64_t i = 0; i < found.count; i++) {
+        const lmb_coco_result *r = &found.items[i];
+        assert_true((1000 - r->image_id) % 7 == 0 && r->image_id <= 1000);
+        assert_true(r->category_id == 10 || r->category_id == 13);
+        assert_true(r->box[0] >= 0 && r->box[1] >= 0 &&
+            r->box[0] + r->box[2] <= SCENE_SIDE + 1e-9 &&
+            r->box[1] + r->box[3] <= SCENE_SIDE + 1e-9);
+    }
+    lmb_coco_results_fini(&found);
+    free(net);
+    free(file);
+}
+
+static void voc_metrics_agree_too(void **state)
+{
+    (void)state;
+    static const char *const metrics[] = {"--metric voc", "--metric voc07"};
+    for (size_t i = 0; i < LMB_COUNT(metrics); i++) {
+        char *net = eval(detector_flags(metrics[i]));
+        char *file = eval(file_flags(metrics[i]));
+        assert_true(json_number(net, "mAP") > 0);
+        assert_true(json_number(net, "mAP") == json_number(file, "mAP"));
+        free(net);
+        free(file);
+    }
+}
+
+/* Without --size pictures fit the sides that the file of weights names. */
+static void a_run_and_eval_give_the_same_numbers(void **state)
+{
+    (void)state;
+    size_t size = 0;
+    char *net = eval(detector_flags(""));
+    char *run = read_all(in_folder("run/classes.json"), &size);
+    for (int i = 0; i < LMB_COCO_NUMBERS; i++) {
+        char key[32];
+        (void)snprintf(key, sizeof key, "test_%s", lmb_coco_names[i]);
+        CHECK_NEAR(
+            json_number(net, lmb_coco_names[i]), json_number(run, key), 1e-12);
+    }
+    char *other = eval(detector_flags("--size 96"));
+    assert_true(json_number(other, "AR100") != json_number(net, "AR100"));
+    free(other);
+    free(net);
+    free(run);
+}
+
+static void batches_and_loader_threads_change_nothing(void **state)
+{
+    (void)state;
+    char *one = eval(detector_flags(""));
+    char *two = eval(detector_flags("--eval-batch 3 --loader-threads 2"));
+    for (int i = 0; i < LMB_COCO_NUMBERS; i++)
+        CHECK_NEAR(json_number(one, lmb_coco_names[i]),
+            json_number(two, lmb_coco_names[i]), 2e-3);
+    free(one);
+    free(two);
+}
+
+static void a_limit_takes_a_part(void **state)
+{
+    (void)state;
+    char *part = eval(detector_flags("--limit 7"));
+    CHECK_NEAR(json_number(part, "count"), 7, 0);
+    free(part);
+}
+
+/* Boxes that leave their picture and boxes without area are mended for
+ * training; the numbers are those of the file all the same. */
+static void numbers_are_those_of_the_file(void **state)
+{
+    (void)state;
+    lmb_coco coco = {0};
+    char path[2 * PROGRAM_PATH];
+    (void)snprintf(
+        path, sizeof path, "%s", in_folder("set/instances_val.json"));
+    size_t size = 0;
+    char *before = read_all(path, &size);
+    CHECK_OK(lmb_coco_load(path, &coco));
+    coco.annotations[0].box[0] -= 20;
+    coco.annotations[0].box[2] += 20;
+    coco.annotations[1].box[2] = 0;
+    coco.annotations[2].crowd = true;
+    coco.annotations[3].difficult = true;
+    CHECK_OK(lmb_coco_save(path, &coco));
+    lmb_coco_fini(&coco);
+    char save[2 * PROGRAM_PATH];
+    (void)snprintf(save, sizeof save, "--save %s", in_folder("found.json"));
+    char *net = eval(detector_flags(save));
+    char *file = eval(file_flags(""));
+    check_same_numbers(net, file);
+    free(net);
+    free(file);
+    write_all(path, before, size);
+    free(before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(results_score_as_the_network_does),
+        cmocka_unit_test(voc_metrics_agree_too),
+        cmocka_unit_test(a_run_and_eval_give_the_same_numbers),
+        cmocka_unit_test(batches_and_loader_threads_change_nothing),
+        cmocka_unit_test(a_limit_takes_a_part),
+        cmocka_unit_test(numbers_are_those_of_the_file),
+    };
+    const int failed =
+        cmocka_run_group_tests(tests, make_folder, program_folder_remove);
+    return failed + lmb_test_leaks();
+}

@@ -256,17 +256,21 @@ static lmb_status declare(lmb_run *run, lmb_stage *stage, const int64_t size[3])
     return lmb_train_step_declare(&spec);
 }
 
-lmb_status lmb_run_open_connectors(lmb_run *run)
+void lmb_run_usual_size(const lmb_run *run, int64_t size[3])
 {
     const int64_t count = lmb_dataset_count(run->train_data);
     const int64_t batch = run->config->train.batch;
     int32_t sizes[LMB_MAX_SIZES][2];
-    int64_t size[3] = {batch < count ? batch : count,
-        run->train_transform.height, run->train_transform.width};
-    if (lmb_loader_sizes(run->loader, sizes) > 0) {
-        size[1] = sizes[0][0];
-        size[2] = sizes[0][1];
-    }
+    const bool boxes = lmb_loader_sizes(run->loader, sizes) > 0;
+    size[0] = batch < count ? batch : count;
+    size[1] = boxes ? sizes[0][0] : run->train_transform.height;
+    size[2] = boxes ? sizes[0][1] : run->train_transform.width;
+}
+
+lmb_status lmb_run_open_connectors(lmb_run *run)
+{
+    int64_t size[3];
+    lmb_run_usual_size(run, size);
     const uint64_t seed = (uint64_t)run->config->train.seed;
     for (int i = run->n_stages - 1; i >= 0; i--)
         LMB_TRY(declare(run, &run->stages[i], size));

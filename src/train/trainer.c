@@ -482,6 +482,19 @@ static void next_epoch(lmb_run_state *s)
     s->sum_images = s->sum_correct = 0;
 }
 
+/* Resumed behind the last step of an epoch, its row is still to come, and a
+ * compiled step knows the parts of the loss by name. */
+static lmb_status know_parts(lmb_run *run)
+{
+    int64_t size[3];
+    lmb_train_step *step = NULL;
+    if (run->n_steps > 0 ||
+        run->state.step_in_epoch < lmb_loader_steps(run->loader))
+        return LMB_OK;
+    lmb_run_usual_size(run, size);
+    return lmb_run_step_for(run, size, &step);
+}
+
 static lmb_status train_epoch(lmb_run *run)
 {
     const lmb_train_opts *t = &run->config->train;
@@ -489,6 +502,7 @@ static lmb_status train_epoch(lmb_run *run)
     LMB_TRY(lmb_run_cache_enter(run));
     lmb_run_enter_epoch(run, s->epoch);
     begin_stage(run);
+    LMB_TRY(know_parts(run));
     LMB_TRY(train_steps(run));
     LMB_TRY(lmb_run_cache_leave(run));
     const bool last = s->epoch == t->epochs || out_of_steps(run);

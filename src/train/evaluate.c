@@ -283,6 +283,7 @@ void lmb_eval_fini(lmb_eval_result *r)
     lmb_free(r->class_count);
     lmb_free(r->class_correct);
     lmb_free(r->class_ap);
+    lmb_free(r->found);
     *r = (lmb_eval_result){0};
 }
 

@@ -131,21 +131,23 @@ done:
 lmb_status lmb_detector_evaluate(lmb_detector *d, const lmb_dataset *data,
     const lmb_box_truth *truth, const lmb_eval_spec *spec, lmb_eval_result *out)
 {
-    lmb_dt_box *dt = NULL;
-    int64_t n = 0;
     const double start = now();
     lmb_eval_result r = {
         .classes = truth->categories,
         .count = lmb_dataset_count(data),
         .loss = NAN,
     };
-    LMB_TRY(lmb_detect_all(d, data, spec, &dt, &n));
-    const lmb_status st = score(truth, dt, n, &r);
+    LMB_TRY(lmb_detect_all(d, data, spec, &r.found, &r.n_found));
+    const lmb_status st = score(truth, r.found, r.n_found, &r);
     r.seconds = now() - start;
-    lmb_free(dt);
     if (st != LMB_OK) {
         lmb_eval_fini(&r);
         return st;
+    }
+    if (!spec->keep_found) {
+        lmb_free(r.found);
+        r.found = NULL;
+        r.n_found = 0;
     }
     *out = r;
     return LMB_OK;

@@ -5,6 +5,7 @@
 
 #include "data/loader.h"
 #include "distill/method.h"
+#include "metric/boxes.h"
 #include "model/model.h"
 #include "plan/plan.h"
 #include "train/run_config.h"
@@ -137,6 +138,7 @@ typedef struct lmb_eval_spec {
     lmb_picture_opts pictures;
     double mean[3], std[3];
     lmb_detect_opts detect;
+    bool keep_found; /* detection: the result has the boxes, too */
     /* May be NULL; once set, the evaluation ends with EINTERRUPTED. */
     const volatile sig_atomic_t *stop;
 } lmb_eval_spec;
@@ -148,6 +150,8 @@ typedef struct lmb_eval_result {
     int32_t classes;
     int64_t *class_count, *class_correct; /* `classes` each, owned */
     double *class_ap; /* detection, in place of class_correct; -1: undefined */
+    lmb_dt_box *found; /* with keep_found; image: place in the set; owned */
+    int64_t n_found;
     double seconds;
 } lmb_eval_result;
 

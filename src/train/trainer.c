@@ -3,6 +3,7 @@
 
 #include "backend/cpu/cpu_optim.h"
 #include "base/log.h"
+#include "train/result_boxes.h"
 #include "train/run_cache.h"
 #include "train/run_impl.h"
 
@@ -552,7 +553,8 @@ lmb_status lmb_run_finish(lmb_run *run, lmb_run_result *out)
     memcpy(out->last, s->last, sizeof out->last);
     memcpy(out->best, s->best, sizeof out->best);
     const lmb_dataset *test = run->test != NULL ? run->test : run->chosen;
-    const lmb_eval_spec spec = lmb_run_eval_spec(run);
+    lmb_eval_spec spec = lmb_run_eval_spec(run);
+    spec.keep_found = lmb_task_is_detection(run->task);
     swap_average(run);
     lmb_status st = save_student(run, LMB_RUN_STUDENT);
     if (st == LMB_OK)
@@ -564,6 +566,8 @@ lmb_status lmb_run_finish(lmb_run *run, lmb_run_result *out)
             run->stages[run->n_stages - 1].teacher, test, &spec, &out->teacher);
     if (st == LMB_OK)
         st = lmb_result_save(run->config->out, run->task, test, out);
+    if (st == LMB_OK && spec.keep_found)
+        st = lmb_result_save_boxes(run->config->out, test, out);
     if (st != LMB_OK)
         lmb_run_result_fini(out);
     return st;

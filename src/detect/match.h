@@ -17,15 +17,25 @@ typedef struct lmb_truth_boxes {
     int64_t n;
 } lmb_truth_boxes;
 
+/* What becomes of the anchors that are the best of a truth box (all that tie),
+ * if that IoU is >= least and > 0. */
+typedef enum lmb_low_quality {
+    LMB_LOW_QUALITY_OFF,
+    /* The box takes them; later boxes take from earlier ones. mmdetection's
+     * MaxIoUAssigner with gt_max_assign_all. */
+    LMB_LOW_QUALITY_TAKE,
+    /* Each matches the box that it meets most itself. torchvision's Matcher
+     * with allow_low_quality_matches. */
+    LMB_LOW_QUALITY_OWN,
+} lmb_low_quality;
+
 /* Largest IoU: >= positive matches (the first of equals), < negative is
- * background, else ignored. low_quality: afterwards each truth box with an
- * IoU >= least (and > 0) somewhere takes all anchors that tie for its best;
- * later boxes take from earlier ones. Thresholds are compared in f32.
- * mmdetection's MaxIoUAssigner with gt_max_assign_all; but there, with least
- * 0, a box that no anchor meets takes all anchors that meet none. */
+ * background, else ignored; then low quality. Thresholds are compared in f32.
+ * Unlike here, a box that no anchor meets takes all anchors that meet none in
+ * both libraries, with least 0. */
 typedef struct lmb_iou_rule {
     double positive, negative, least;
-    bool low_quality;
+    int32_t low_quality;
 } lmb_iou_rule;
 /* best: truth.n floats. */
 void lmb_assign_by_iou(const lmb_box *anchor, int64_t n, lmb_truth_boxes truth,

@@ -27,19 +27,26 @@ static int32_t match_one(const lmb_box *anchor, lmb_truth_boxes truth,
     return most < (float)rule->negative ? LMB_MATCH_NONE : LMB_MATCH_IGNORED;
 }
 
-static void take_best(const lmb_box *anchor, int64_t n, lmb_truth_boxes truth,
+/* Among the best of a box, does the anchor match it or its own best? */
+static void match_best(const lmb_box *anchor, lmb_truth_boxes truth,
     const lmb_iou_rule *rule, const float *best, int32_t *match)
 {
-    for (int64_t i = 0; i < n; i++) {
-        const float area = lmb_detect_area(&anchor[i]);
-        for (int64_t t = 0; t < truth.n; t++) {
-            const lmb_box *box = &truth.box[t];
-            if (best[t] > 0 && best[t] >= (float)rule->least &&
-                lmb_detect_iou_of(
-                    box, lmb_detect_area(box), &anchor[i], area) == best[t])
-                match[i] = (int32_t)t;
+    const float area = lmb_detect_area(anchor);
+    int32_t taken = LMB_MATCH_NONE, own = LMB_MATCH_NONE;
+    float most = 0;
+    for (int64_t t = 0; t < truth.n; t++) {
+        const lmb_box *box = &truth.box[t];
+        const float iou =
+            lmb_detect_iou_of(box, lmb_detect_area(box), anchor, area);
+        if (best[t] > 0 && best[t] >= (float)rule->least && iou == best[t])
+            taken = (int32_t)t;
+        if (iou > most) {
+            most = iou;
+            own = (int32_t)t;
         }
     }
+    if (taken >= 0)
+        *match = rule->low_quality == LMB_LOW_QUALITY_OWN ? own : taken;
 }
 
 void lmb_assign_by_iou(const lmb_box *anchor, int64_t n, lmb_truth_boxes truth,
@@ -49,6 +56,6 @@ void lmb_assign_by_iou(const lmb_box *anchor, int64_t n, lmb_truth_boxes truth,
         best[t] = 0;
     for (int64_t i = 0; i < n; i++)
         match[i] = match_one(&anchor[i], truth, rule, best);
-    if (rule->low_quality)
-        take_best(anchor, n, truth, rule, best, match);
+    for (int64_t i = 0; rule->low_quality != LMB_LOW_QUALITY_OFF && i < n; i++)
+        match_best(&anchor[i], truth, rule, best, &match[i]);
 }

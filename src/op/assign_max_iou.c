@@ -90,6 +90,10 @@ static lmb_status check(const lmb_max_iou_attr *a)
     if (a->classes < 1)
         return LMB_FAIL(
             LMB_EINVAL, "assign_max_iou: classes = %d, at least 1", a->classes);
+    if (a->low_quality < LMB_LOW_QUALITY_OFF ||
+        a->low_quality > LMB_LOW_QUALITY_OWN)
+        return LMB_FAIL(LMB_EINVAL,
+            "assign_max_iou: low_quality = %d, not 0 to 2", a->low_quality);
     if (!(a->positive > 0 && a->negative > 0 && a->negative <= a->positive))
         return LMB_FAIL(LMB_EINVAL,
             "assign_max_iou: positive = %g and negative = %g: 0 < negative <= "

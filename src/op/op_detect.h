@@ -33,13 +33,13 @@ lmb_value lmb_label_mask(
 /* --- assignment (assign_*.c) ---------------------------------------------- */
 
 /* Largest IoU: >= positive is positive, < negative is background, between is
- * ignored; each box also takes its best anchors (all that tie) from an IoU of
- * `least` on (mmdetection's MaxIoUAssigner with gt_max_assign_all; with
- * torchvision's Matcher, allow_low_quality_matches). */
+ * ignored; with low_quality the best anchors of each box (all that tie), from
+ * an IoU of `least` on, are positive too: an lmb_low_quality of
+ * detect/match.h, or true for mmdetection's MaxIoUAssigner. */
 typedef struct lmb_max_iou_attr {
     int32_t classes;
     double positive, negative, least;
-    bool low_quality;
+    int32_t low_quality;
 } lmb_max_iou_attr;
 lmb_assigned lmb_assign_max_iou(lmb_graph *g, lmb_value anchors /* [A, 4] */,
     const lmb_truth *truth, const lmb_max_iou_attr *attr);

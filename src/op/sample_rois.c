@@ -103,7 +103,8 @@ static int64_t write_image(
 static lmb_status run(const lmb_ref *r, lmb__work *w)
 {
     const lmb_sample_attr *a = r->attr;
-    const lmb_iou_rule rule = {a->positive, a->negative, 0, false};
+    const lmb_iou_rule rule = {
+        a->positive, a->negative, 0, LMB_LOW_QUALITY_OFF};
     const int64_t most = most_candidates(r->in_type);
     state s;
     int64_t positives = 0;

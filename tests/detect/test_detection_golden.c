@@ -142,12 +142,13 @@ static void assignment_by_iou_agrees(void **state)
         const char *name;
         lmb_iou_rule rule;
     } cases[] = {
-        {"max_iou_retinanet", {0.5, 0.4, 0, true}},
-        {"max_iou_rpn", {0.7, 0.3, 0.3, true}},
-        {"max_iou_roi", {0.5, 0.5, 0.5, false}},
-        {"matcher", {0.5, 0.4, 0, false}},
+        {"max_iou_retinanet", {0.5, 0.4, 0, LMB_LOW_QUALITY_TAKE}},
+        {"max_iou_rpn", {0.7, 0.3, 0.3, LMB_LOW_QUALITY_TAKE}},
+        {"max_iou_roi", {0.5, 0.5, 0.5, LMB_LOW_QUALITY_OFF}},
+        {"matcher", {0.5, 0.4, 0, LMB_LOW_QUALITY_OFF}},
+        {"matcher_low", {0.5, 0.4, 0, LMB_LOW_QUALITY_OWN}},
     };
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < 5; k++) {
         lmb_assign_by_iou(anchor, n, t, &cases[k].rule, best, match);
         check_matches(cases[k].name, k < 3, match, n);
     }

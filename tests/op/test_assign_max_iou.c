@@ -119,6 +119,9 @@ static void bad_shapes_and_options_are_refused(void **state)
     host_refused(&c, LMB_EINVAL, "positive = 0.4 and negative = 0.5");
     host_case d = CASE(&none, 1, 1, NULL, NULL, NULL);
     host_refused(&d, LMB_EINVAL, "classes = 0");
+    const lmb_max_iou_attr kind = {3, 0.5, 0.4, 0, 3};
+    host_case k = CASE(&kind, 1, 1, NULL, NULL, NULL);
+    host_refused(&k, LMB_EINVAL, "low_quality = 3, not 0 to 2");
     host_case e = CASE(&attr, 1, 1, NULL, NULL, NULL);
     e.in[2].shape = LMB_SHAPE(1, 2);
     host_refused(&e, LMB_ESHAPE,
@@ -136,6 +139,35 @@ static void running_out_of_memory_is_reported(void **state)
     host_out_of_memory(&c);
 }
 
+/* What depends on constants alone is a step of its own, run once. */
+static void constants_are_assigned_once(void **state)
+{
+    (void)state;
+    const lmb_max_iou_attr attr = {3, 0.5, 0.4, 0, true};
+    const int32_t label = 2;
+    lmb_graph *g = NULL;
+    lmb_plan *plan = NULL;
+    CHECK_OK(lmb_graph_new(&g));
+    const lmb_truth truth = {
+        .boxes =
+            lmb_graph_constant(g, LMB_SHAPE(1, 1, 4), OP_D(0, 0, 10, 8), 0),
+        .labels = lmb_graph_index_constant(g, LMB_SHAPE(1, 1), &label),
+        .valid = lmb_graph_constant(g, LMB_SHAPE(1, 1), NULL, 1),
+    };
+    const lmb_assigned a = lmb_assign_max_iou(
+        g, lmb_graph_constant(g, LMB_SHAPE(5, 4), anchors, 0), &truth, &attr);
+    CHECK_OK(lmb_plan_compile(
+        g, 1, &a.label, &(lmb_plan_opts){.bf16 = false}, &plan));
+    assert_int_equal(lmb_plan_describe(plan).static_steps, 1);
+    assert_int_equal(lmb_plan_describe(plan).steps, 0);
+    CHECK_OK(lmb_plan_run(plan));
+    int32_t have[5];
+    CHECK_OK(lmb_plan_read(plan, a.label, LMB_I32, have));
+    assert_memory_equal(have, ((int32_t[]){2, 3, 3, 3, 3}), sizeof have);
+    lmb_plan_free(plan);
+    lmb_graph_free(g);
+}
+
 LMB_TEST_MAIN(cmocka_unit_test(thresholds_make_three_kinds),
     cmocka_unit_test(every_box_takes_its_best_anchors_and_all_that_tie),
     cmocka_unit_test(later_boxes_take_from_earlier_ones),
@@ -143,4 +175,5 @@ LMB_TEST_MAIN(cmocka_unit_test(thresholds_make_three_kinds),
     cmocka_unit_test(a_data_set_without_boxes_is_background),
     cmocka_unit_test(bad_truth_is_an_error_that_says_where),
     cmocka_unit_test(bad_shapes_and_options_are_refused),
+    cmocka_unit_test(constants_are_assigned_once),
     cmocka_unit_test(running_out_of_memory_is_reported))

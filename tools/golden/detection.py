@@ -176,6 +176,8 @@ def max_iou():
         found = module.MaxIoUAssigner(**options).assign(
             Holder(priors=priors), Holder(bboxes=box, labels=label))
         record("max_iou_" + name, match=found.gt_inds)
+    low = tv_utils.Matcher(0.5, 0.4, allow_low_quality_matches=True)
+    record("matcher_low", match=low(box_iou(box, priors)))
     matcher = tv_utils.Matcher(0.5, 0.4)
     record("max_iou", anchors=priors, truth=box)
     record("matcher", match=matcher(box_iou(box, priors)))

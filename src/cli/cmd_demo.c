@@ -154,7 +154,7 @@ static lmb_status write_report(const demo *d)
     const char *path = lmb_arena_printf(d->c->arena, "%s/report.html", d->out);
     if (path == NULL)
         return LMB_FAIL(LMB_ENOMEM, "out of memory: path");
-    return lmb_report_write(path, RUNS, dirs);
+    return lmb_report_write(path, RUNS, dirs, NULL);
 }
 
 static lmb_status run(cli *c)

@@ -3,6 +3,24 @@
 
 #include "train/report.h"
 
+static lmb_status write(const cli *c, const char *path)
+{
+    lmb_str text = {0};
+    lmb_str_add(&text, "{\"report\": ");
+    lmb_str_json(&text, path);
+    lmb_str_add(&text, ", \"runs\": ");
+    const lmb_status st = lmb_report_write(
+        path, (int)c->n_words, c->words, c->json ? &text : NULL);
+    if (st == LMB_OK)
+        cli_note(c, "wrote %s", path);
+    if (st != LMB_OK || !c->json) {
+        lmb_str_fini(&text);
+        return st;
+    }
+    lmb_str_add(&text, "}\n");
+    return cli_put_str(&text);
+}
+
 static lmb_status run(cli *c)
 {
     const char *out = cli_value(c, "out");
@@ -14,15 +32,7 @@ static lmb_status run(cli *c)
         if (out == NULL)
             return LMB_FAIL(LMB_ENOMEM, "out of memory: path");
     }
-    LMB_TRY(lmb_report_write(out, (int)c->n_words, c->words));
-    cli_note(c, "wrote %s", out);
-    if (!c->json)
-        return LMB_OK;
-    lmb_str text = {0};
-    lmb_str_add(&text, "{\"report\": ");
-    lmb_str_json(&text, out);
-    lmb_str_add(&text, "}\n");
-    return cli_put_str(&text);
+    return write(c, out);
 }
 
 static const cli_flag flags[] = {

@@ -13,10 +13,10 @@ static const char style[] =
     "max-width:1180px;margin:2em auto;padding:0 1em}"
     "h1{font-size:1.6em;margin-bottom:.2em}h2{margin:1.8em 0 .4em;font-size:"
     "1.25em;border-bottom:1px solid #d8dbe0}h3{font-size:1em;margin:.2em 0}"
-    "table{border-collapse:collapse;margin:.6em 0}th,td{padding:.25em .8em;"
+    "table{border-collapse:collapse;margin:.6em 0}th,td{padding:.25em .6em;"
     "text-align:right;border-bottom:1px solid #e6e8ec;white-space:nowrap;"
     "font-variant-numeric:tabular-nums}th:first-child,td:first-child,"
-    ".l{text-align:left}"
+    ".l{text-align:left}td.l{white-space:normal}"
     "th{background:#f5f6f8;font-weight:600}"
     ".row{display:flex;flex-wrap:wrap;gap:1.2em;align-items:flex-start}"
     "figure{margin:0;flex:1 1 420px;max-width:580px}svg{width:100%;height:auto}"
@@ -25,15 +25,33 @@ static const char style[] =
     "i{display:inline-block;width:14px;height:3px;margin-right:5px;"
     "vertical-align:middle}"
     "pre{background:#f5f6f8;padding:.8em;overflow:auto;font-size:12.5px}"
+    ".shots{display:grid;gap:.6em;margin:.6em 0;grid-template-columns:repeat("
+    "var(--n),1fr)}.shots figure{max-width:none}"
+    ".shots img,.shots.wide img{width:100%;height:auto;display:block}"
+    ".shots figcaption{font-size:12.5px;color:#5d626b}"
     ".note{color:#5d626b}summary{cursor:pointer}";
 
 static void add_cell(lmb_str *out, double value, const char *fmt)
 {
     char text[48];
-    /* The formats are this file's own literals. */
-    (void)snprintf(
-        text, sizeof text, strcmp(fmt, "0") == 0 ? "%.0f" : "%.2f", value);
+    /* The formats are digits after the point. */
+    (void)snprintf(text, sizeof text, "%.*f", fmt[0] - '0', value);
     lmb_str_printf(out, "<td>%s</td>", isnan(value) ? "" : text);
+}
+
+/* Names with options may be broken behind each. */
+static void add_model_cell(lmb_str *out, const char *text)
+{
+    lmb_str_add(out, "<td class=\"l\">");
+    for (const char *at = text; *at != '\0';) {
+        char part[64];
+        const size_t n = strcspn(at, ",:");
+        (void)snprintf(part, sizeof part, "%.*s", (int)n + 1, at);
+        lmb__html(out, part);
+        lmb_str_add(out, "<wbr>");
+        at += n + (at[n] != '\0');
+    }
+    lmb_str_add(out, "</td>");
 }
 
 static void add_text_cell(lmb_str *out, const char *text)
@@ -43,18 +61,32 @@ static void add_text_cell(lmb_str *out, const char *text)
     lmb_str_add(out, "</td>");
 }
 
+/* Scores of a task that tables show: its first three at most. */
+static int shown(const lmb_task *t)
+{
+    return t->n_scores < LMB_REPORT_SCORES ? t->n_scores : LMB_REPORT_SCORES;
+}
+
+/* Of detectors fractions, with one digit more. */
+static const char *format_of(const lmb_task *t)
+{
+    return lmb_task_is_detection(t) ? "3" : "2";
+}
+
 static void add_run_row(lmb_str *out, const lmb_report_run *r)
 {
+    const char *fmt = format_of(r->task);
     lmb_str_add(out, "<tr>");
     add_text_cell(out, r->name);
-    add_text_cell(out, r->student);
-    add_text_cell(out, r->teacher);
-    add_cell(out, r->teacher_top1, "2");
+    add_model_cell(out, r->student);
+    add_model_cell(out, r->teacher);
+    add_cell(out, r->teacher_score, fmt);
     add_text_cell(out, r->methods);
     add_text_cell(out, r->seed);
-    add_cell(out, r->last_top1, "2");
-    add_cell(out, r->last_top5, "2");
-    add_cell(out, r->best_top1, "2");
+    for (int i = 0; i < shown(r->task); i++)
+        add_cell(out, r->last[i], fmt);
+    for (int i = 0; i < shown(r->task); i++)
+        add_cell(out, r->best[i], fmt);
     add_cell(out, r->best_epoch, "0");
     add_cell(out, r->images_per_second, "0");
     lmb_str_add(out, "</tr>\n");
@@ -75,12 +107,13 @@ static void add_to(sums *s, double x)
     s->square += x * x;
 }
 
-static void add_mean_cell(lmb_str *out, const sums *s)
+static void add_mean_cell(lmb_str *out, const sums *s, int digits)
 {
     const double mean = s->sum / s->n;
     const double variance =
         s->n > 1 ? fmax(0, (s->square - s->n * mean * mean) / (s->n - 1)) : NAN;
-    lmb_str_printf(out, "<td>%.2f &plusmn; %.2f</td>", mean, sqrt(variance));
+    lmb_str_printf(out, "<td>%.*f &plusmn; %.*f</td>", digits, mean, digits,
+        sqrt(variance));
 }
 
 /* One row for runs[i] and all later runs of its identity. */
@@ -91,17 +124,24 @@ static void add_group_row(
     for (int k = i; k < n; k++) {
         if (strcmp(runs[k].identity, runs[i].identity) != 0)
             continue;
-        add_to(&last, runs[k].last_top1);
-        add_to(&best, runs[k].best_top1);
+        add_to(&last, runs[k].last[0]);
+        add_to(&best, runs[k].best[0]);
     }
     if (last.n < 2)
         return;
     lmb_str_printf(out, "<tr><td>%d seeds</td>", last.n);
-    add_text_cell(out, runs[i].student);
+    add_model_cell(out, runs[i].student);
     add_text_cell(out, runs[i].methods);
-    add_mean_cell(out, &last);
-    add_mean_cell(out, &best);
+    const int digits = format_of(runs[i].task)[0] - '0';
+    add_mean_cell(out, &last, digits);
+    add_mean_cell(out, &best, digits);
     lmb_str_add(out, "</tr>\n");
+}
+
+static const char *title_of(const lmb_task *t, int i)
+{
+    static const char *const dashed[] = {"top-1", "top-5"};
+    return lmb_task_is_detection(t) ? t->score[i] : dashed[i];
 }
 
 static bool is_first(const lmb_report_run *runs, int i)
@@ -112,24 +152,53 @@ static bool is_first(const lmb_report_run *runs, int i)
     return true;
 }
 
-static bool any_group(int n, const lmb_report_run *runs)
+static bool any_group(int n, const lmb_report_run *runs, const lmb_task *task)
 {
     for (int i = 0; i < n; i++)
-        if (!is_first(runs, i))
+        if (runs[i].task == task && !is_first(runs, i))
             return true;
     return false;
 }
 
-static void add_tables(lmb_str *out, int n, const lmb_report_run *runs)
+/* "last AP", "last AP50", ..: one header cell for each score. */
+static void add_score_heads(lmb_str *out, const lmb_task *t, const char *which)
+{
+    for (int i = 0; i < shown(t); i++)
+        lmb_str_printf(out, "<th>%s %s</th>", which, title_of(t, i));
+}
+
+static void add_groups(
+    lmb_str *out, int n, const lmb_report_run *runs, const lmb_task *task)
+{
+    if (!any_group(n, runs, task))
+        return;
+    lmb_str_printf(out,
+        "<table><tr><th>mean &plusmn; deviation</th><th class=\"l\">student"
+        "</th><th class=\"l\">methods</th><th>last %s</th><th>best %s"
+        "</th></tr>\n",
+        title_of(task, 0), title_of(task, 0));
+    for (int i = 0; i < n; i++)
+        if (runs[i].task == task && is_first(runs, i))
+            add_group_row(out, n, runs, i);
+    lmb_str_add(out, "</table>\n");
+}
+
+/* The runs of one task. */
+static void add_table(
+    lmb_str *out, int n, const lmb_report_run *runs, const lmb_task *task)
 {
     bool on_test = false;
-    lmb_str_add(out,
-        "<h2>Results</h2><table><tr><th>run</th><th class=\"l\">student</th>"
-        "<th class=\"l\">teacher</th><th>its top-1</th>"
-        "<th class=\"l\">methods</th>"
-        "<th class=\"l\">seed</th><th>last top-1</th><th>last top-5</th>"
-        "<th>best top-1</th><th>epoch</th><th>images/s</th></tr>\n");
+    lmb_str_printf(out,
+        "<table><tr><th>run</th><th class=\"l\">student</th>"
+        "<th class=\"l\">teacher</th><th>its %s</th>"
+        "<th class=\"l\">methods</th><th class=\"l\">seed</th>",
+        title_of(task, 0));
+    add_score_heads(out, task, "last");
+    add_score_heads(out, task, "best");
+    lmb_str_add(out, "<th>epoch</th><th>images/s</th></tr>\n");
     for (int i = 0; i < n; i++) {
+        if (runs[i].task != task)
+            continue;
         add_run_row(out, &runs[i]);
         on_test = on_test || runs[i].chosen_on_test;
     }
@@ -138,39 +207,60 @@ static void add_tables(lmb_str *out, int n, const lmb_report_run *runs)
         lmb_str_add(out,
             "<p class=\"note\">best was chosen on the test set: last is the "
             "number to compare.</p>\n");
-    if (!any_group(n, runs))
-        return;
-    lmb_str_add(out,
-        "<table><tr><th>mean &plusmn; deviation</th><th class=\"l\">student"
-        "</th><th class=\"l\">methods</th><th>last top-1</th><th>best top-1"
-        "</th></tr>\n");
-    for (int i = 0; i < n; i++)
-        if (is_first(runs, i))
-            add_group_row(out, n, runs, i);
-    lmb_str_add(out, "</table>\n");
+    add_groups(out, n, runs, task);
 }
 
 /* --- the page --------------------------------------------------------------
  */
 
-static lmb_status add_top1(lmb_str *out, int n, const lmb_report_run *runs)
+/* Score k of all runs of a task over the epochs. */
+static lmb_status add_curves(lmb_str *out, int n, const lmb_report_run *runs,
+    const lmb_task *task, int k)
 {
     const lmb_curve **curves = NULL;
     const char **names = NULL;
+    int count = 0;
     lmb_status st = LMB_OK;
     LMB_GOTO(LMB_NEW(curves, n), st, done);
     LMB_GOTO(LMB_NEW(names, n), st, done);
     for (int i = 0; i < n; i++) {
-        curves[i] = &runs[i].top1;
-        names[i] = runs[i].name;
+        if (runs[i].task != task)
+            continue;
+        curves[count] = &runs[i].score[k];
+        names[count++] = runs[i].name;
     }
-    lmb_str_add(out, "<h2>Accuracy</h2><div class=\"row\">\n");
-    lmb__svg_lines(out, "top-1 over the epochs", "percent", n, curves, names);
-    lmb_str_add(out, "</div>\n");
+    char title[64];
+    (void)snprintf(
+        title, sizeof title, "%s over the epochs", title_of(task, k));
+    const lmb_chart chart = {.title = title,
+        .x_label = "epoch",
+        .y_label = lmb_task_is_detection(task) ? "" : "percent"};
+    lmb__svg_lines(out, &chart, count, curves, names);
 done:
     lmb_free(curves);
     lmb_free(names);
     return st;
+}
+
+/* Tables and curves of the runs of one task; nothing if there is none. */
+static lmb_status add_task(
+    lmb_str *out, int n, const lmb_report_run *runs, const char *name)
+{
+    const lmb_task *task = lmb_task_find(name);
+    bool any = false;
+    for (int i = 0; i < n; i++)
+        any = any || runs[i].task == task;
+    if (!any)
+        return LMB_OK;
+    const bool boxes = lmb_task_is_detection(task);
+    lmb_str_printf(out, "<h2>%s</h2>\n", boxes ? "Detection" : "Results");
+    add_table(out, n, runs, task);
+    lmb_str_add(out, "<div class=\"row\">\n");
+    LMB_TRY(add_curves(out, n, runs, task, 0));
+    if (boxes)
+        LMB_TRY(add_curves(out, n, runs, task, 1));
+    lmb_str_add(out, "</div>\n");
+    return boxes ? lmb__report_compare(out, n, runs) : LMB_OK;
 }
 
 static void add_details(lmb_str *out, const char *title, const char *text)
@@ -182,10 +272,13 @@ static void add_details(lmb_str *out, const char *title, const char *text)
     lmb_str_add(out, "</pre></details>\n");
 }
 
-static void add_run(lmb_str *out, const lmb_report_run *run)
+static lmb_status add_run(lmb_str *out, const lmb_report_run *run)
 {
     const lmb_curve *curves[LMB_REPORT_SERIES];
     const char *names[LMB_REPORT_SERIES];
+    static const lmb_chart chart = {.title = "training loss and its terms",
+        .x_label = "epoch",
+        .y_label = "loss"};
     for (int i = 0; i < run->n_loss; i++) {
         curves[i] = &run->loss[i];
         names[i] = run->loss[i].name;
@@ -195,12 +288,14 @@ static void add_run(lmb_str *out, const lmb_report_run *run)
     lmb_str_add(out, "</h2><p class=\"note\">");
     lmb__html(out, run->dir);
     lmb_str_add(out, "</p><div class=\"row\">\n");
-    lmb__svg_lines(
-        out, "training loss and its terms", "loss", run->n_loss, curves, names);
+    lmb__svg_lines(out, &chart, run->n_loss, curves, names);
     lmb__svg_gaps(out, run);
     lmb_str_add(out, "</div>\n");
+    LMB_TRY(lmb__report_detail(out, run));
+    LMB_TRY(lmb__report_samples(out, run));
     add_details(out, "config.yaml", run->config);
     add_details(out, "manifest.json", run->manifest);
+    return LMB_OK;
 }
 
 static lmb_status write_page(
@@ -214,10 +309,10 @@ static lmb_status write_page(
         "<title>limbeck: %d run%s</title>\n<style>%s</style></head><body>\n"
         "<h1>limbeck report</h1>\n",
         n, n == 1 ? "" : "s", style);
-    add_tables(&out, n, runs);
-    LMB_GOTO(add_top1(&out, n, runs), st, done);
+    LMB_GOTO(add_task(&out, n, runs, "classification"), st, done);
+    LMB_GOTO(add_task(&out, n, runs, "detection"), st, done);
     for (int i = 0; i < n; i++)
-        add_run(&out, &runs[i]);
+        LMB_GOTO(add_run(&out, &runs[i]), st, done);
     lmb_str_add(&out, "</body></html>\n");
     LMB_GOTO(lmb_str_status(&out), st, done);
     LMB_GOTO(lmb_file_write(path, out.text, out.length), st, done);
@@ -226,7 +321,8 @@ done:
     return st;
 }
 
-lmb_status lmb_report_write(const char *path, int n, const char *const *dirs)
+lmb_status lmb_report_write(
+    const char *path, int n, const char *const *dirs, lmb_str *json)
 {
     lmb_report_run *runs = NULL;
     int read = 0;
@@ -234,10 +330,15 @@ lmb_status lmb_report_write(const char *path, int n, const char *const *dirs)
     if (n < 1)
         return LMB_FAIL(LMB_EUSAGE, "a report needs a run directory");
     LMB_TRY(LMB_NEW(runs, n));
-    for (; read < n && st == LMB_OK; read++)
+    for (; read < n && st == LMB_OK; read++) {
         st = lmb__report_read(dirs[read], &runs[read]);
+        if (st == LMB_OK)
+            st = lmb__report_read_boxes(&runs[read]);
+    }
     if (st == LMB_OK)
         st = write_page(path, n, runs);
+    if (st == LMB_OK && json != NULL)
+        st = lmb__report_json(json, n, runs);
     for (int i = 0; i < read; i++)
         lmb__report_fini(&runs[i]);
     lmb_free(runs);

@@ -2,13 +2,16 @@
 #ifndef LMB_TRAIN_REPORT_H
 #define LMB_TRAIN_REPORT_H
 
-#include "base/base.h"
+#include "base/str.h"
 
 /* Reads the run directories (metrics.jsonl, manifest.json, config.yaml,
- * classes.json) and writes `path`: a table of last and best (mean and
- * deviation over runs that differ by seed only), curves, per-class gaps,
- * configuration. Whole or not at all. Errors name the file at fault. */
-lmb_status lmb_report_write(
-    const char *path, int n, const char *const *runs) LMB_MUST_CHECK;
+ * classes.json; of detectors truth.json, detections.json, samples/) and writes
+ * `path`: a table of last and best (mean and deviation over runs that differ by
+ * seed only), curves, per-class gaps, configuration; of detectors each class's
+ * AP side by side, precision and recall, what is taken for what, and sample
+ * pictures. Whole or not at all. json (may be NULL) gets the numbers, as a list
+ * of runs. Errors name the file at fault. */
+lmb_status lmb_report_write(const char *path, int n, const char *const *runs,
+    lmb_str *json) LMB_MUST_CHECK;
 
 #endif

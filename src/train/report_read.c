@@ -83,6 +83,29 @@ static lmb_status add_train_row(lmb_report_run *run, json_t *row, double epoch)
     return LMB_OK;
 }
 
+/* The row of an evaluation. */
+static lmb_status add_scores(
+    lmb_report_run *run, json_t *row, double epoch, bool test)
+{
+    const lmb_task *boxes = lmb_task_find("detection");
+    run->task = isnan(real(row, boxes->score[0]))
+        ? lmb_task_find("classification")
+        : boxes;
+    if (isnan(real(row, run->task->score[0])))
+        return LMB_OK;
+    for (int i = 0; i < run->task->n_scores; i++)
+        run->last[i] = real(row, run->task->score[i]);
+    if (!(run->best[0] >= run->last[0])) {
+        memcpy(run->best, run->last, sizeof run->best);
+        run->best_epoch = epoch;
+    }
+    run->chosen_on_test = test;
+    for (int i = 0; i < LMB_REPORT_SCORES && i < run->task->n_scores; i++)
+        if (!isnan(run->last[i]))
+            LMB_TRY(add_point(&run->score[i], epoch, run->last[i]));
+    return LMB_OK;
+}
+
 static lmb_status add_row(lmb_report_run *run, json_t *row)
 {
     const char *split = json_string_value(json_object_get(row, "split"));
@@ -91,17 +114,7 @@ static lmb_status add_row(lmb_report_run *run, json_t *row)
         return LMB_OK;
     if (strcmp(split, "train") == 0)
         return add_train_row(run, row, epoch);
-    const double top1 = real(row, "top1");
-    if (isnan(top1))
-        return LMB_OK;
-    run->last_top1 = top1;
-    run->last_top5 = real(row, "top5");
-    if (!(run->best_top1 >= top1)) {
-        run->best_top1 = top1;
-        run->best_epoch = epoch;
-    }
-    run->chosen_on_test = strcmp(split, "test") == 0;
-    return add_point(&run->top1, epoch, top1);
+    return add_scores(run, row, epoch, strcmp(split, "test") == 0);
 }
 
 static lmb_status no_rows(const char *dir)
@@ -228,9 +241,10 @@ static lmb_status read_class(lmb_report_run *run, const json_t *row)
     else
         (void)snprintf(
             c->name, sizeof c->name, "class %.0f", real(row, "class"));
+    const double unit = lmb__report_detects(run) ? count : 1;
     c->count = count;
-    c->student = real(row, "student");
-    c->teacher = real(row, "teacher");
+    c->student = unit * real(row, "student");
+    c->teacher = unit * real(row, "teacher");
     if (isnan(c->teacher))
         c->teacher = -1;
     if (!isnan(c->student))
@@ -253,7 +267,9 @@ static lmb_status read_classes(lmb_report_run *run)
                      run->dir, error.line, error.text),
             st, done);
     const json_t *list = json_object_get(root, "classes");
-    run->teacher_top1 = real(root, "teacher_top1");
+    char key[40];
+    (void)snprintf(key, sizeof key, "teacher_%s", run->task->score[0]);
+    run->teacher_score = real(root, key);
     LMB_GOTO(LMB_NEW(run->classes, json_array_size(list)), st, done);
     for (size_t i = 0; i < json_array_size(list); i++)
         LMB_GOTO(read_class(run, json_array_get(list, i)), st, done);
@@ -282,12 +298,13 @@ lmb_status lmb__report_read(const char *dir, lmb_report_run *out)
     *out = (lmb_report_run){
         .dir = dir,
         .name = slash != NULL && slash[1] != '\0' ? slash + 1 : dir,
-        .teacher_top1 = NAN,
-        .last_top1 = NAN,
-        .last_top5 = NAN,
-        .best_top1 = NAN,
+        .task = lmb_task_find("classification"),
+        .teacher_score = NAN,
+        .best_epoch = NAN,
         .images_per_second = NAN,
     };
+    for (int i = 0; i < LMB_MAX_SCORES; i++)
+        out->last[i] = out->best[i] = NAN;
     LMB_TRY(read_config(out));
     LMB_TRY(read_metrics(out));
     LMB_TRY(read_manifest(out));
@@ -300,11 +317,21 @@ static void curve_fini(lmb_curve *c)
     lmb_free(c->y);
 }
 
+static void boxes_fini(lmb_report_boxes *b)
+{
+    lmb_coco_scores_fini(&b->scores);
+    lmb_box_files_fini(&b->files);
+}
+
 void lmb__report_fini(lmb_report_run *run)
 {
     for (int i = 0; i < run->n_loss; i++)
         curve_fini(&run->loss[i]);
-    curve_fini(&run->top1);
+    for (int i = 0; i < LMB_REPORT_SCORES; i++)
+        curve_fini(&run->score[i]);
+    boxes_fini(&run->student_boxes);
+    boxes_fini(&run->teacher_boxes);
+    lmb_confusion_fini(&run->confusion);
     lmb_free(run->config);
     lmb_free(run->manifest);
     lmb_free(run->identity);

@@ -16,9 +16,10 @@ enum {
 };
 
 static const char *const colors[] = {"#1f5fa8", "#d2601a", "#2f8f4e", "#9b3a9b",
-    "#b3261e", "#0f8b8d", "#7a6a00", "#5d5f66"};
+    "#b3261e", "#0f8b8d", "#7a6a00", "#5d5f66", "#e08a9b", "#6f4e37", "#3aa6d8",
+    "#8fa52a"};
 
-static const char *color(int i)
+const char *lmb__svg_color(int i)
 {
     return colors[(size_t)i % LMB_COUNT(colors)];
 }
@@ -106,9 +107,10 @@ static void add_y_axis(lmb_str *out, const frame *f, double step)
     }
 }
 
-static void add_axes(lmb_str *out, const frame *f, const char *y_label)
+static void add_axes(lmb_str *out, const frame *f, const lmb_chart *chart)
 {
-    const double step = fmax(nice_step(f->x1 - f->x0, 8), 1);
+    const double span = nice_step(f->x1 - f->x0, 8);
+    const double step = chart->unit ? span : fmax(span, 1);
     const double first = ceil(f->x0 / step) * step;
     add_y_axis(out, f, nice_step(f->y1 - f->y0, 5));
     for (int i = 0; i < MOST_TICKS; i++) {
@@ -121,10 +123,12 @@ static void add_axes(lmb_str *out, const frame *f, const char *y_label)
             px(f, x), HEIGHT - BOTTOM + 16, x);
     }
     lmb_str_printf(out,
-        "<text class=\"tick\" x=\"%d\" y=\"%d\" text-anchor=\"end\">epoch"
-        "</text><text class=\"tick\" x=\"4\" y=\"%d\">",
-        WIDTH - RIGHT, HEIGHT - 4, TOP - 10);
-    lmb__html(out, y_label);
+        "<text class=\"tick\" x=\"%d\" y=\"%d\" text-anchor=\"end\">",
+        WIDTH - RIGHT, HEIGHT - 4);
+    lmb__html(out, chart->x_label);
+    lmb_str_printf(
+        out, "</text><text class=\"tick\" x=\"4\" y=\"%d\">", TOP - 10);
+    lmb__html(out, chart->y_label);
     lmb_str_add(out, "</text>\n");
 }
 
@@ -152,31 +156,32 @@ static void add_curve(
 }
 
 /* Names under the chart wrap as HTML does. */
-static void add_legend(lmb_str *out, int n, const char *const *names)
+void lmb__svg_legend(lmb_str *out, int n, const char *const *names)
 {
     lmb_str_add(out, "<figcaption>");
     for (int i = 0; i < n; i++) {
         lmb_str_printf(out,
-            "<span class=\"key\"><i style=\"background:%s\"></i>", color(i));
+            "<span class=\"key\"><i style=\"background:%s\"></i>",
+            lmb__svg_color(i));
         lmb__html(out, names[i]);
         lmb_str_add(out, "</span> ");
     }
     lmb_str_add(out, "</figcaption>");
 }
 
-void lmb__svg_lines(lmb_str *out, const char *title, const char *y_label, int n,
+void lmb__svg_lines(lmb_str *out, const lmb_chart *chart, int n,
     const lmb_curve *const *curves, const char *const *names)
 {
-    const frame f = make_frame(n, curves);
+    const frame f = chart->unit ? (frame){0, 1, 0, 1} : make_frame(n, curves);
     lmb_str_add(out, "<figure><h3>");
-    lmb__html(out, title);
+    lmb__html(out, chart->title);
     lmb_str_printf(out, "</h3>\n<svg viewBox=\"0 0 %d %d\" role=\"img\">\n",
         WIDTH, HEIGHT);
-    add_axes(out, &f, y_label);
+    add_axes(out, &f, chart);
     for (int i = 0; i < n; i++)
-        add_curve(out, &f, curves[i], color(i));
+        add_curve(out, &f, curves[i], lmb__svg_color(i));
     lmb_str_add(out, "</svg>\n");
-    add_legend(out, n, names);
+    lmb__svg_legend(out, n, names);
     lmb_str_add(out, "</figure>\n");
 }
 
@@ -251,9 +256,10 @@ static frame gap_frame(const lmb_report_run *run, double *step)
 void lmb__svg_gaps(lmb_str *out, const lmb_report_run *run)
 {
     double step = 1;
-    if (run->n_classes == 0)
+    const bool gaps = run->n_classes > 0 && run->classes[0].teacher >= 0;
+    /* A detector's AP by class is on the page already. */
+    if (run->n_classes == 0 || (!gaps && lmb__report_detects(run)))
         return;
-    const bool gaps = run->classes[0].teacher >= 0;
     const double width =
         (double)(WIDTH - LEFT - RIGHT) / (double)run->n_classes;
     const frame f = gap_frame(run, &step);

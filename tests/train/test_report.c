@@ -4,6 +4,7 @@
 #include "lmb_test.h"
 
 #include "base/file.h"
+#include "data/image.h"
 #include "io/event.h"
 #include "train/report.h"
 #include "train/runlog.h"
@@ -148,7 +149,7 @@ static void the_page_has_runs_seeds_and_gaps(void **state)
     make_run("one", 1, 40);
     make_run("two", 2, 42);
     const char *const dirs[] = {at("one"), at("two")};
-    CHECK_OK(lmb_report_write(at("page.html"), 2, dirs));
+    CHECK_OK(lmb_report_write(at("page.html"), 2, dirs, NULL));
     CHECK_OK(lmb_file_open(at("page.html"), &file));
     must_hold(&file, "<td>40.00</td>");
     must_hold(&file, "<td>43.00</td>"); /* the best of the second */
@@ -161,20 +162,118 @@ static void the_page_has_runs_seeds_and_gaps(void **state)
     lmb_file_close(&file);
 }
 
+/* A finished run of a detector: of two objects the student finds one, and takes
+ * the other for something else. */
+static void make_boxes(const char *name, double ap)
+{
+    char path[64], text[512];
+    uint8_t rgb[3 * 40 * 60];
+    uint8_t *jpeg = NULL;
+    size_t size = 0;
+    make_run(name, 1, 0);
+    (void)snprintf(path, sizeof path, "%s/metrics.jsonl", name);
+    (void)snprintf(text, sizeof text,
+        "{\"epoch\": 1, \"split\": \"train\", \"loss\": 2, \"loss_cls\": 1}\n"
+        "{\"epoch\": 1, \"split\": \"val\", \"AP\": %g, \"AP50\": 0.75, "
+        "\"AP75\": 0.125}\n",
+        ap);
+    write_text(path, text);
+    (void)snprintf(path, sizeof path, "%s/classes.json", name);
+    write_text(path,
+        "{\"teacher_AP\": 0.625, \"classes\": [{\"class\": 0, \"name\": "
+        "\"a<b\", \"count\": 1, \"student\": 0.375, \"teacher\": 0.5}, "
+        "{\"class\": 1, \"name\": \"c\", \"count\": 1, \"student\": null, "
+        "\"teacher\": null}]}");
+    (void)snprintf(path, sizeof path, "%s/truth.json", name);
+    write_text(path,
+        "{\"images\": [{\"id\": 7, \"width\": 120, \"height\": 80}], "
+        "\"categories\": [{\"id\": 1, \"name\": \"a<b\"}, {\"id\": 2, "
+        "\"name\": \"c\"}], \"annotations\": [{\"id\": 1, \"image_id\": 7, "
+        "\"category_id\": 1, \"bbox\": [10, 10, 40, 40], \"area\": 1600}, "
+        "{\"id\": 2, \"image_id\": 7, \"category_id\": 2, \"bbox\": "
+        "[60, 10, 40, 40], \"area\": 1600}]}");
+    (void)snprintf(path, sizeof path, "%s/detections.json", name);
+    write_text(path,
+        "[{\"image_id\": 7, \"category_id\": 1, \"bbox\": [10, 10, 40, 40], "
+        "\"score\": 0.9}, {\"image_id\": 7, \"category_id\": 1, \"bbox\": "
+        "[60, 10, 40, 40], \"score\": 0.8}]");
+    (void)snprintf(path, sizeof path, "%s/samples", name);
+    CHECK_OK(lmb_make_dirs(at(path)));
+    memset(rgb, 90, sizeof rgb);
+    CHECK_OK(
+        lmb_image_encode_jpeg(&(lmb_image){40, 60, rgb}, 90, &jpeg, &size));
+    (void)snprintf(path, sizeof path, "%s/samples/7.jpg", name);
+    CHECK_OK(lmb_file_write(at(path), jpeg, size));
+    lmb_free(jpeg);
+}
+
+static int count_parts(const lmb_file *file, const char *part)
+{
+    int n = 0;
+    for (size_t i = 0; i + strlen(part) <= file->size; i++)
+        n += memcmp(file->bytes + i, part, strlen(part)) == 0;
+    return n;
+}
+
+static void detectors_have_boxes_curves_and_pictures(void **state)
+{
+    (void)state;
+    lmb_file file;
+    lmb_str json = {0};
+    make_boxes("boxes", 0.25);
+    make_boxes("alone", 0.125);
+    const char *const dirs[] = {at("boxes"), at("alone")};
+    CHECK_OK(lmb_report_write(at("boxes.html"), 2, dirs, &json));
+    CHECK_OK(lmb_file_open(at("boxes.html"), &file));
+    must_hold(&file, "<h2>Detection</h2>");
+    must_hold(&file, "<td>0.250</td><td>0.750</td><td>0.125</td>");
+    must_hold(&file, "<td>0.625</td>");
+    must_hold(&file, "<td>1</td><td>0.500</td><td>0.375</td><td>0.375</td>");
+    must_hold(&file, "a&lt;b as a&lt;b: 1<");
+    must_hold(&file, "c as a&lt;b: 1<");
+    must_hold(&file, "precision over recall");
+    assert_int_equal(count_parts(&file, "data:image/jpeg;base64,/9j/"), 4);
+    assert_int_equal(count_parts(&file, "http"), 0); /* self-contained */
+    lmb_file_close(&file);
+    assert_non_null(strstr(json.text,
+        "\"confusion\": [[1, 0, 0], [1, 0, 0], "
+        "[0, 0, 0]]"));
+    assert_non_null(strstr(json.text, "\"AP50\": 0.75"));
+    assert_non_null(strstr(json.text, "\"student_AP\": 0.375"));
+    lmb_str_fini(&json);
+}
+
+static void broken_boxes_are_named(void **state)
+{
+    (void)state;
+    const char *dirs[1];
+    make_boxes("broken", 0.25);
+    dirs[0] = at("broken");
+    write_text("broken/detections.json", "[{\"image_id\": 8, ");
+    CHECK_ERR(lmb_report_write(at("no.html"), 1, dirs, NULL), LMB_EFORMAT,
+        "broken/detections.json");
+    make_boxes("broken", 0.25);
+    dirs[0] = at("broken");
+    write_text("broken/samples/7.jpg", "no picture");
+    CHECK_ERR(lmb_report_write(at("no.html"), 1, dirs, NULL), LMB_EFORMAT,
+        "samples/7.jpg: neither JPEG nor PNG");
+    assert_false(lmb_path_exists(at("no.html")));
+}
+
 static void what_is_no_run_is_an_error(void **state)
 {
     (void)state;
     const char *dirs[] = {at("nothing")};
-    CHECK_ERR(lmb_report_write(at("no.html"), 1, dirs), LMB_ENOTFOUND,
+    CHECK_ERR(lmb_report_write(at("no.html"), 1, dirs, NULL), LMB_ENOTFOUND,
         "nothing: no such run");
     make_run("bad", 1, 40);
     dirs[0] = at("bad");
     write_text("bad/metrics.jsonl", "");
-    CHECK_ERR(lmb_report_write(at("no.html"), 1, dirs), LMB_ENOTFOUND,
+    CHECK_ERR(lmb_report_write(at("no.html"), 1, dirs, NULL), LMB_ENOTFOUND,
         "bad: no epoch of it is finished yet");
     write_text("bad/metrics.jsonl", "{\"epoch\": 1}\n{\"epoch\"\n");
     dirs[0] = at("bad");
-    CHECK_ERR(lmb_report_write(at("no.html"), 1, dirs), LMB_EFORMAT,
+    CHECK_ERR(lmb_report_write(at("no.html"), 1, dirs, NULL), LMB_EFORMAT,
         "bad/metrics.jsonl:2: ");
     assert_false(lmb_path_exists(at("no.html")));
 }
@@ -191,18 +290,18 @@ static void absurd_numbers_end(void **state)
         "{\"epoch\": 2e18, \"split\": \"train\", "
         "\"loss\": 1000000000000000128}\n");
     const char *const dirs[] = {at("odd")};
-    CHECK_OK(lmb_report_write(at("odd.html"), 1, dirs));
+    CHECK_OK(lmb_report_write(at("odd.html"), 1, dirs, NULL));
 }
 
 static void failed_allocations_leave_nothing(void **state)
 {
     (void)state;
-    const char *const dirs[] = {at("one"), at("two")};
+    const char *const dirs[] = {at("one"), at("boxes")};
     const char *page = at("sweep.html");
     const int64_t before = lmb_alloc_live();
-    for (int64_t n = 0; n < 5000; n++) {
+    for (int64_t n = 0; n < 20000; n++) {
         lmb_alloc_fail_at(n);
-        const lmb_status st = lmb_report_write(page, 2, dirs);
+        const lmb_status st = lmb_report_write(page, 2, dirs, NULL);
         const bool failed = lmb_alloc_failed();
         lmb_alloc_fail_at(-1);
         assert_true(lmb_alloc_live() == before);
@@ -221,6 +320,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logs_are_cut_back_to_a_mark),
         cmocka_unit_test(the_page_has_runs_seeds_and_gaps),
+        cmocka_unit_test(detectors_have_boxes_curves_and_pictures),
+        cmocka_unit_test(broken_boxes_are_named),
         cmocka_unit_test(what_is_no_run_is_an_error),
         cmocka_unit_test(absurd_numbers_end),
         cmocka_unit_test(failed_allocations_leave_nothing)};

@@ -239,6 +239,9 @@ static void build_loss(lmb_train_step *s, const side *student, side *teacher)
         (void)snprintf(name, sizeof name, "warm.%d", i);
         s->warm[i] = lmb_graph_input(s->g, name, LMB_F32, LMB_SCALAR);
         const lmb_value term = build_term(s, i, student, teacher);
+        if (lmb_is(term))
+            lmb_graph_fail(
+                s->g, lmb_feeds_init(&s->feeds[i], s->g, s->warm[i], LMB_F32));
         s->term[i] = lmb_mul(
             s->g, lmb_scale(s->g, term, spec->terms[i].weight), s->warm[i]);
         add_loss(s, s->term[i]);
@@ -418,9 +421,8 @@ void lmb_train_step_free(lmb_train_step *s)
         return;
     lmb_plan_free(s->plan);
     lmb_graph_free(s->g);
-    for (size_t i = 0; i < s->n_feeds; i++)
-        lmb_free(s->feeds[i].data);
-    lmb_free(s->feeds);
+    for (int i = 0; i < LMB_MAX_TERMS; i++)
+        lmb_feeds_fini(&s->feeds[i]);
     lmb_free(s->index_data);
     lmb_str_fini(&s->pairs);
     lmb_free(s);

@@ -8,6 +8,7 @@
 #include "metric/boxes.h"
 #include "model/model.h"
 #include "plan/plan.h"
+#include "train/feed.h"
 #include "train/run_config.h"
 #include "train/scores.h"
 
@@ -67,13 +68,6 @@ typedef struct lmb_step_spec {
 
 enum { LMB_MAX_TERMS = 8, LMB_MAX_PARTS = LMB_MAX_DETECT_LOSSES };
 
-/* A graph input that a method fills before each step (lmb_method.feed). */
-typedef struct lmb_feed_input {
-    char name[64];
-    int64_t count;
-    float *data;
-} lmb_feed_input;
-
 typedef struct lmb_train_step {
     lmb_step_spec spec;
     lmb_graph *g;
@@ -89,8 +83,7 @@ typedef struct lmb_train_step {
     lmb_value warm[LMB_MAX_TERMS], term[LMB_MAX_TERMS];
     float warm_data[LMB_MAX_TERMS];
     int32_t *index_data, draw_data[4];
-    lmb_feed_input *feeds;
-    size_t n_feeds;
+    lmb_feeds feeds[LMB_MAX_TERMS]; /* what each method fills itself */
     lmb_str pairs; /* a line per compared pair, for the table */
 } lmb_train_step;
 

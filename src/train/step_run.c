@@ -1,56 +1,7 @@
 /* step_run.c: running a compiled step: inputs in, gradients and losses out. */
-#include "graph/ir.h"
 #include "train/step.h"
 
-#include <stdio.h>
 #include <string.h>
-
-/* --- inputs that methods fill ----------------------------------------------
- */
-
-/* Inputs of the graph that are not the step's own belong to the methods. */
-static bool is_own(const lmb_train_step *s, lmb_value v)
-{
-    const lmb_value own[] = {s->x, s->labels, s->index, s->sizes,
-        s->truth.boxes, s->truth.labels, s->truth.valid, s->truth.draw};
-    for (size_t i = 0; i < LMB_COUNT(own); i++)
-        if (own[i].id == v.id)
-            return true;
-    for (int i = 0; i < s->spec.n_terms; i++)
-        if (s->warm[i].id == v.id)
-            return true;
-    return false;
-}
-
-static lmb_status add_feed(lmb_train_step *s, lmb_value v)
-{
-    const lmb_value_info *info = &s->g->values[v.id];
-    lmb_feed_input *f = &s->feeds[s->n_feeds++];
-    (void)snprintf(f->name, sizeof f->name, "%s", info->name);
-    f->count = lmb_shape_count(&info->type.shape);
-    LMB_TRY(LMB_NEW(f->data, f->count > 0 ? f->count : 1));
-    return lmb_plan_set(s->plan, v, LMB_F32, f->data);
-}
-
-static lmb_status connect_feeds(lmb_train_step *s)
-{
-    size_t n = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 1; i < s->g->n_values; i++) {
-            const lmb_value v = {(int32_t)i};
-            const lmb_value_info *info = &s->g->values[i];
-            if (info->leaf != LMB_LEAF_INPUT || is_own(s, v))
-                continue;
-            if (pass == 0)
-                n++;
-            else
-                LMB_TRY(add_feed(s, v));
-        }
-        if (pass == 0 && n > 0)
-            LMB_TRY(LMB_NEW(s->feeds, n));
-    }
-    return LMB_OK;
-}
 
 lmb_status lmb_train_step_connect(lmb_train_step *s)
 {
@@ -60,37 +11,8 @@ lmb_status lmb_train_step_connect(lmb_train_step *s)
         LMB_TRY(lmb_plan_set(s->plan, s->truth.draw, LMB_I32, s->draw_data));
     for (int i = 0; i < s->spec.n_terms; i++)
         LMB_TRY(lmb_plan_set(s->plan, s->warm[i], LMB_F32, &s->warm_data[i]));
-    return connect_feeds(s);
-}
-
-static const lmb_feed_input *find_feed(
-    const lmb_train_step *s, const char *input)
-{
-    for (size_t i = 0; i < s->n_feeds; i++)
-        if (strcmp(s->feeds[i].name, input) == 0)
-            return &s->feeds[i];
-    return NULL;
-}
-
-/* lmb_feed.size */
-static int64_t feed_size(void *user, const char *input)
-{
-    const lmb_feed_input *f = find_feed(user, input);
-    return f != NULL ? f->count : 0;
-}
-
-/* lmb_feed.set */
-static lmb_status set_feed(
-    void *user, const char *input, int64_t count, const double *data)
-{
-    const lmb_feed_input *f = find_feed(user, input);
-    if (f == NULL)
-        return LMB_FAIL(LMB_ENOTFOUND, "the step has no input %s", input);
-    if (f->count != count)
-        return LMB_FAIL(LMB_ESHAPE, "input %s: %lld numbers, not %lld", input,
-            (long long)count, (long long)f->count);
-    for (int64_t k = 0; k < count; k++)
-        f->data[k] = (float)data[k];
+    for (int i = 0; i < s->spec.n_terms; i++)
+        LMB_TRY(lmb_feeds_bind(&s->feeds[i], s->plan));
     return LMB_OK;
 }
 
@@ -105,14 +27,10 @@ static lmb_status run_feeds(
         .batch = batch->count,
         .labels = s->spec.boxes == 0 ? batch->labels->data : NULL,
         .index = s->index_data,
-        .size = feed_size,
-        .set = set_feed,
-        .user = s,
     };
     for (int i = 0; i < s->spec.n_terms; i++) {
         const lmb_term *t = &s->spec.terms[i];
-        if (t->method->feed != NULL)
-            LMB_TRY(t->method->feed(t->state, &feed));
+        LMB_TRY(lmb_feeds_run(&s->feeds[i], t->method, t->state, &feed));
     }
     return LMB_OK;
 }

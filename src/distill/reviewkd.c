@@ -53,6 +53,11 @@ static lmb_value conv_bn(
         .weight_init_set = true,
         .weight_init = {LMB_INIT_UNIFORM, -bound, bound},
     };
+    const lmb_shape s = lmb_graph_shape(nn->g, x);
+    /* A single value has no statistics of its own: the running ones serve (a
+     * last batch of one picture on a level of one place). */
+    if (s.dim[0] * s.dim[2] * s.dim[3] == 1)
+        nn->mode = LMB_MODE_EVAL;
     lmb_nn_push(nn, "%s", name);
     x = lmb_nn_conv_bn(nn, "0", "1", x, &conv);
     lmb_nn_pop(nn);

@@ -34,6 +34,19 @@ static void any_map_fits_any_other(void **state)
     conf_fast(&other);
 }
 
+/* One picture on a level of one place has no batch statistics. */
+static void a_single_place_uses_running_statistics(void **state)
+{
+    static const conf one = {.method = "reviewkd",
+        .options = {"mid=2"},
+        .step = 1e-5,
+        .student = {{"p3", {4, {1, 2, 2, 2}}}, {"p4", {4, {1, 3, 1, 1}}}},
+        .teacher = {{"p3", {4, {1, 3, 2, 2}}}, {"p4", {4, {1, 3, 1, 1}}}}};
+    (void)state;
+    conf_gradient(&one);
+}
+
 LMB_TEST_MAIN(cmocka_unit_test(conforms),
     cmocka_unit_test(agrees_with_the_published_code),
-    cmocka_unit_test(any_map_fits_any_other))
+    cmocka_unit_test(any_map_fits_any_other),
+    cmocka_unit_test(a_single_place_uses_running_statistics))

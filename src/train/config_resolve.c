@@ -269,7 +269,13 @@ static lmb_status set_stage(lmb_run_config *run, const lmb_config_entry *e,
         return set_stage_teacher(run, e, &s->teacher);
     if (strcmp(field, "methods") == 0)
         return set_stage_methods(run, e, s);
-    return set_amount(e, strcmp(field, "until") == 0 ? &s->until : &s->lr);
+    if (strcmp(field, "lr") == 0)
+        return set_amount(e, &s->lr);
+    LMB_TRY(parse_number(e, e->value, &s->until));
+    if (s->until < 1 || s->until != floor(s->until))
+        return LMB_FAIL(LMB_EUSAGE, "%s: %s: '%s' is not an epoch, 1, 2, ..",
+            e->origin, e->key, e->value);
+    return LMB_OK;
 }
 
 /* --- options of methods ----------------------------------------------------

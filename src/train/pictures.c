@@ -8,6 +8,29 @@ static int32_t smaller(int64_t a, int64_t b)
     return (int32_t)(a < b ? a : b);
 }
 
+enum { LEAST_SIDE = 32 }; /* a place of a detector's deepest backbone level */
+
+static lmb_status check_side(const char *name, int64_t side)
+{
+    if (side == 0 || side >= LEAST_SIDE)
+        return LMB_OK;
+    return LMB_FAIL(LMB_EINVAL,
+        "data.%s: %lld pixels are too few for a detector, which needs %d", name,
+        (long long)side, (int)LEAST_SIDE);
+}
+
+static lmb_status check_sides(const lmb_picture_opts *o)
+{
+    LMB_TRY(check_side("size", o->size));
+    LMB_TRY(check_side("short_side", o->short_side));
+    LMB_TRY(check_side("short_least", o->short_least));
+    if (o->size > 0 && o->short_side > o->size)
+        return LMB_FAIL(LMB_EINVAL,
+            "data.short_side: %lld is more than data.size, the long side, %lld",
+            (long long)o->short_side, (long long)o->size);
+    return LMB_OK;
+}
+
 /* Without options the largest picture is not made larger. */
 static void set_sides(const lmb_picture_opts *o, lmb_detect_transform *t)
 {
@@ -33,6 +56,7 @@ lmb_status lmb_picture_transform(const lmb_picture_opts *o,
     const double std[3], lmb_detect_transform *out)
 {
     lmb_detect_transform t = lmb_detect_transform_default(ds, train);
+    LMB_TRY(check_sides(o));
     set_sides(o, &t);
     t.max_sizes = (int32_t)o->max_sizes;
     memcpy(t.mean, mean, sizeof t.mean);

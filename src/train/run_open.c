@@ -61,12 +61,32 @@ static lmb_status open_test(lmb_run *run)
     const lmb_status st = open_split(run, or_else(c->test_split, "test"),
         c->test_json, c->test_images, &run->test);
     const bool none = st == LMB_ENOTFOUND || st == LMB_EINVAL;
-    if (st != LMB_OK && run->chosen == NULL)
+    if (none && run->chosen == NULL)
         return lmb__wrap(st, "no test split (--val-split F holds one out)");
     if (st != LMB_OK && (!none || c->test_split != NULL))
         return st;
     if (run->chosen == NULL)
         run->chosen = run->test;
+    return LMB_OK;
+}
+
+/* Boxes of two files are told apart by the places of their categories. */
+static lmb_status check_categories(const lmb_dataset *a, const lmb_dataset *b)
+{
+    const int32_t n = lmb_dataset_classes(a);
+    const char *const *x = lmb_dataset_class_names(a);
+    const char *const *y = lmb_dataset_class_names(b);
+    if (lmb_dataset_classes(b) != n)
+        return LMB_FAIL(LMB_EINVAL,
+            "the split to train on has %d classes, the one to test on %d: they "
+            "must be the same",
+            (int)n, (int)lmb_dataset_classes(b));
+    for (int32_t k = 0; k < n && x != NULL && y != NULL; k++)
+        if (strcmp(x[k], y[k]) != 0)
+            return LMB_FAIL(LMB_EINVAL,
+                "class %d is '%s' in the split to train on and '%s' in the one "
+                "to test on: they must be the same",
+                (int)k, x[k], y[k]);
     return LMB_OK;
 }
 
@@ -89,8 +109,10 @@ static lmb_status open_data(lmb_run *run)
         c->train_images, &run->opened));
     LMB_TRY(cut_data(run));
     LMB_TRY(open_test(run));
-    if (!lmb_dataset_is_detection(run->opened))
-        set_transform(run);
+    if (lmb_dataset_is_detection(run->opened))
+        return run->test != NULL ? check_categories(run->opened, run->test)
+                                 : LMB_OK;
+    set_transform(run);
     return LMB_OK;
 }
 
@@ -435,6 +457,25 @@ static void close_directory(lmb_run *run)
  * -----------------------------------------------------------------------------
  */
 
+/* Sooner than at the picture itself; a mosaic of four may still overflow. */
+static lmb_status check_max_boxes(const lmb_run *run)
+{
+    const int64_t most = run->config->pictures.max_boxes;
+    for (int64_t i = 0; i < lmb_dataset_count(run->train_data); i++) {
+        lmb_ground_truth t;
+        int64_t n = 0;
+        LMB_TRY(lmb_dataset_truth(run->train_data, i, &t));
+        for (int64_t k = 0; k < t.count; k++)
+            n += t.crowd[k] == 0;
+        if (most > 0 && n > most)
+            return LMB_FAIL(LMB_EINVAL,
+                "data.max_boxes: %lld, but picture %lld has %lld boxes (0: "
+                "what the data need)",
+                (long long)most, (long long)i, (long long)n);
+    }
+    return LMB_OK;
+}
+
 static lmb_status open_loader(lmb_run *run)
 {
     const lmb_train_opts *t = &run->config->train;
@@ -454,6 +495,7 @@ static lmb_status open_loader(lmb_run *run)
     if (lmb_task_is_detection(run->task)) {
         LMB_TRY(lmb_picture_transform(&run->config->pictures, run->train_data,
             true, run->student.mean, run->student.std, &detect));
+        LMB_TRY(check_max_boxes(run));
         opts.detect = &detect;
         opts.max_boxes = run->config->pictures.max_boxes;
     }

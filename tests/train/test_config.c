@@ -297,6 +297,61 @@ static void the_dump_reads_back(void **state)
     end(&a);
 }
 
+/* Stages by numbers and by models of teachers; and as the dump has them. */
+static void stages_are_read_and_dumped(void **state)
+{
+    (void)state;
+    both a, b;
+    lmb_str text = {0};
+    parse(&a,
+        "student: retinanet_r18_fpn:width=0.5,head_convs=2\n"
+        "teachers:\n"
+        "  - {model: \"retinanet_r50_fpn:width=0.5\", weights: near.pth}\n"
+        "  - {model: retinanet_r101_fpn, weights: far.pth, input: 1.5}\n"
+        "methods: [{name: dfmsd}, {name: pkd, weight: 3}]\n"
+        "stages:\n"
+        "  - {teacher: 1, until: 3, lr: 0.02}\n"
+        "  - {teacher: \"retinanet_r50_fpn:width=0.5\", methods: [pkd]}\n"
+        "data: {spec: coco:d, size: 640, short_side: 320, mosaic: 0.5,\n"
+        "  train: {json: a.json, images: pics}, max_boxes: 70}\n");
+    CHECK_OK(lmb_config_resolve(&a.config, &a.run));
+    const lmb_stage_config *s = a.run.stages;
+    assert_int_equal(a.run.n_stages, 2);
+    assert_int_equal(s[0].teacher, 1);
+    CHECK_NEAR(s[0].until, 3, 0);
+    CHECK_NEAR(s[0].lr, 0.02, 0);
+    assert_false(s[0].has_methods);
+    assert_int_equal(s[1].teacher, 0);
+    assert_true(isnan(s[1].until) && isnan(s[1].lr));
+    assert_true(s[1].has_methods && !s[1].method[0] && s[1].method[1]);
+    CHECK_OK(lmb_config_dump(&a.run, &a.config, &text));
+    parse(&b, text.text);
+    CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+    CHECK_OK(lmb_config_same_run(&a.run, &b.run));
+    assert_int_equal(b.run.pictures.short_side, 320);
+    assert_int_equal(b.run.pictures.max_boxes, 70);
+    CHECK_NEAR(b.run.pictures.mosaic, 0.5, 0);
+    assert_string_equal(b.run.train_images, "pics");
+    CHECK_NEAR(b.run.teachers[1].input, 1.5, 0);
+    lmb_str_fini(&text);
+    end(&b);
+    end(&a);
+}
+
+static void a_wrong_stage_is_refused(void **state)
+{
+    (void)state;
+    refuse("stages: [{until: 2.5}]\n", LMB_EUSAGE, "is not an epoch");
+    refuse("stages: [{until: 0}]\n", LMB_EUSAGE, "is not an epoch");
+    refuse("stages: [{lr: -1}]\n", LMB_EUSAGE, "less than 0");
+    refuse("stages: [{teachr: 0}]\n", LMB_EUSAGE, "stages.0.teachr");
+    refuse("methods: [pkd]\nstages: [{methods: [kd]}]\n", LMB_EUSAGE,
+        "kd is not among the methods");
+    refuse("stages: [{lr: 1}, {lr: 1}, {lr: 1}, {lr: 1}, {lr: 1}]\n",
+        LMB_EUSAGE, "stages: more than 4");
+    refuse("stages: [0, 1]\n", LMB_EUSAGE, "stages");
+}
+
 static void a_resumed_run_must_be_the_same(void **state)
 {
     (void)state;
@@ -356,5 +411,7 @@ LMB_TEST_MAIN(cmocka_unit_test(every_spelling_is_one_key),
     cmocka_unit_test(mdistiller_defaults_and_networks),
     cmocka_unit_test(a_file_that_is_its_own_base_is_refused),
     cmocka_unit_test(the_dump_reads_back),
+    cmocka_unit_test(stages_are_read_and_dumped),
+    cmocka_unit_test(a_wrong_stage_is_refused),
     cmocka_unit_test(a_resumed_run_must_be_the_same),
     cmocka_unit_test(no_memory_leaks_at_any_failed_allocation))

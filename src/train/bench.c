@@ -21,16 +21,22 @@ typedef struct bench {
     lmb_optim *optims[1 + LMB_MAX_TERMS];
     lmb_train_step *step;
     lmb_tensor *x, *labels, *indices;
+    lmb_tensor *boxes, *box_labels, *box_valid, *sizes; /* of a detector */
 } bench;
+
+/* Ground truth of a detector's made-up pictures: as many boxes as COCO's have
+ * on average, and room for more. */
+enum { BOXES = 8, MAX_BOXES = 32 };
 
 static lmb_status open_network(const char *name, int64_t classes, int64_t size,
     uint64_t seed, lmb_network *out)
 {
-    const lmb_model *model = NULL;
-    LMB_TRY(lmb_model_get(name, &model));
-    LMB_TRY(lmb_network_new(model,
-        (int)(classes > 0 ? classes : model->default_classes),
-        (int)(size > 0 ? size : model->default_size), LMB_F32, out));
+    lmb_model_spec spec;
+    LMB_TRY(lmb_model_spec_parse(name, &spec));
+    const lmb_model *m = spec.model;
+    LMB_TRY(lmb_network_make(&spec,
+        (int)(classes > 0 ? classes : m->default_classes),
+        (int)(size > 0 ? size : m->default_size), LMB_F32, out));
     lmb_params_init(out->params, seed);
     return LMB_OK;
 }
@@ -50,6 +56,38 @@ static lmb_status open_terms(bench *b)
     return LMB_OK;
 }
 
+static void fill_boxes(bench *b, int64_t n, int64_t size, lmb_rng *rng)
+{
+    float *box = b->boxes->data, *valid = b->box_valid->data;
+    int32_t *label = b->box_labels->data;
+    for (int64_t i = 0; i < n * MAX_BOXES; i++) {
+        label[i] = i % MAX_BOXES < BOXES ? (int32_t)i % b->student.classes : -1;
+        valid[i] = i % MAX_BOXES < BOXES ? 1 : 0;
+        for (int k = 0; k < 2 && i % MAX_BOXES < BOXES; k++) {
+            const double side =
+                (0.1 + 0.5 * lmb_rng_uniform(rng)) * (double)size;
+            const double at = lmb_rng_uniform(rng) * ((double)size - side);
+            box[4 * i + k] = (float)at;
+            box[4 * i + 2 + k] = (float)(at + side);
+        }
+    }
+    for (int64_t i = 0; i < 2 * n; i++)
+        ((float *)b->sizes->data)[i] = (float)size;
+}
+
+static lmb_status make_boxes(bench *b, int64_t n, int64_t size, lmb_rng *rng)
+{
+    const lmb_shape boxes = LMB_SHAPE(n, MAX_BOXES, 4);
+    const lmb_shape rows = LMB_SHAPE(n, MAX_BOXES);
+    const lmb_shape sizes = LMB_SHAPE(n, 2);
+    LMB_TRY(lmb_tensor_new(LMB_F32, &boxes, &b->boxes));
+    LMB_TRY(lmb_tensor_new(LMB_I32, &rows, &b->box_labels));
+    LMB_TRY(lmb_tensor_new(LMB_F32, &rows, &b->box_valid));
+    LMB_TRY(lmb_tensor_new(LMB_F32, &sizes, &b->sizes));
+    fill_boxes(b, n, size, rng);
+    return LMB_OK;
+}
+
 static lmb_status make_batch(bench *b, int64_t n, int64_t size)
 {
     const lmb_shape images = LMB_SHAPE(n, 3, size, size);
@@ -62,7 +100,16 @@ static lmb_status make_batch(bench *b, int64_t n, int64_t size)
         ((float *)b->x->data)[i] = (float)lmb_rng_normal(&rng);
     for (int64_t i = 0; i < n; i++)
         ((int32_t *)b->labels->data)[i] = (int32_t)(i % b->student.classes);
+    if (lmb_network_detects(&b->student))
+        return make_boxes(b, n, size, &rng);
     return LMB_OK;
+}
+
+static double task_weight(const bench *b)
+{
+    if (b->n_terms == 0 || lmb_network_detects(&b->student))
+        return 1;
+    return b->terms[0].method->ce_weight;
 }
 
 static lmb_status open_step(bench *b, int64_t size, bool bf16)
@@ -77,7 +124,8 @@ static lmb_status open_step(bench *b, int64_t size, bool bf16)
         .teacher = b->teacher.model != NULL ? &b->teacher : NULL,
         .terms = b->terms,
         .n_terms = b->n_terms,
-        .task_weight = b->n_terms > 0 ? b->terms[0].method->ce_weight : 1,
+        .boxes = lmb_network_detects(&b->student) ? MAX_BOXES : 0,
+        .task_weight = task_weight(b),
         .bf16 = bf16,
         .allow_reference = t->allow_reference,
     };
@@ -101,6 +149,10 @@ static lmb_status one_step(bench *b, double *seconds)
         .views = {b->x},
         .labels = b->labels,
         .indices = b->indices,
+        .boxes = b->boxes,
+        .box_labels = b->box_labels,
+        .box_valid = b->box_valid,
+        .sizes = b->sizes,
     };
     const lmb_step_at at = {.epoch = 1, .epochs = 1};
     lmb_step_result r;
@@ -200,6 +252,10 @@ lmb_status lmb_bench_step(const lmb_run_config *config, int64_t steps,
     lmb_tensor_release(b.x);
     lmb_tensor_release(b.labels);
     lmb_tensor_release(b.indices);
+    lmb_tensor_release(b.boxes);
+    lmb_tensor_release(b.box_labels);
+    lmb_tensor_release(b.box_valid);
+    lmb_tensor_release(b.sizes);
     lmb_train_step_free(b.step);
     for (int i = 0; i <= b.n_terms; i++)
         lmb_optim_free(b.optims[i]);

@@ -24,13 +24,12 @@ static const char *or_else(const char *text, const char *otherwise)
     return text != NULL ? text : otherwise;
 }
 
-static lmb_status open_split(const lmb_run *run, const char *split,
-    const char *json, const char *images, lmb_dataset **out)
+static lmb_status open_split(const lmb_run *run, bool train, lmb_dataset **out)
 {
-    const lmb_dataset_opts opts = {.json = json, .images = images};
-    LMB_TRY(lmb_dataset_open(run->config->data, split, &opts, out));
+    LMB_TRY(lmb_run_config_data(run->config, train, out));
     if (lmb_dataset_notes(*out)[0] != '\0')
-        lmb_log_line(LMB_LOG_WARNING, "%s: %s", split, lmb_dataset_notes(*out));
+        lmb_log_line(LMB_LOG_WARNING, "%s: %s", train ? "train" : "test",
+            lmb_dataset_notes(*out));
     return LMB_OK;
 }
 
@@ -58,8 +57,7 @@ static lmb_status cut_data(lmb_run *run)
 static lmb_status open_test(lmb_run *run)
 {
     const lmb_run_config *c = run->config;
-    const lmb_status st = open_split(run, or_else(c->test_split, "test"),
-        c->test_json, c->test_images, &run->test);
+    const lmb_status st = open_split(run, false, &run->test);
     const bool none = st == LMB_ENOTFOUND || st == LMB_EINVAL;
     if (none && run->chosen == NULL)
         return lmb__wrap(st, "no test split (--val-split F holds one out)");
@@ -105,8 +103,7 @@ static lmb_status open_data(lmb_run *run)
     if (c->data == NULL)
         return LMB_FAIL(
             LMB_EUSAGE, "no data set: --data NAME:DIR (limbeck list datasets)");
-    LMB_TRY(open_split(run, or_else(c->train_split, "train"), c->train_json,
-        c->train_images, &run->opened));
+    LMB_TRY(open_split(run, true, &run->opened));
     LMB_TRY(cut_data(run));
     LMB_TRY(open_test(run));
     if (lmb_dataset_is_detection(run->opened))

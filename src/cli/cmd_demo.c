@@ -1,8 +1,9 @@
 /* cmd_demo.c: limbeck demo: the whole job on generated pictures.
  *
  * A teacher is trained, then the same student alone, with KD and with PCD;
- * all four from the same seed, with the same number of epochs. What comes out
- * is printed as it is. */
+ * then a detector, and a smaller one alone, with PKD and with DFMSD. All runs
+ * of a task have the same seed and the same number of epochs. What comes out is
+ * printed as it is. */
 #include "cli/run.h"
 
 #include "base/file.h"
@@ -11,32 +12,55 @@
 #include <math.h>
 #include <string.h>
 
-enum { RUNS = 4 };
+enum { RUNS = 8, FIRST_DETECTOR = 4 };
+
+#define DETECTOR(width) \
+    "retinanet_r18_fpn:width=" width ",fpn_channels=64,head_convs=1," \
+    "norm_eval=false,frozen_stages=-1"
 
 static const struct {
-    const char *name, *model, *method;
+    const char *name, *model, *shown, *method;
 } runs[RUNS] = {
-    {"teacher", "resnet20", NULL},
-    {"alone", "resnet8", NULL},
-    {"kd", "resnet8", "kd"},
-    {"pcd", "resnet8", "pcd"},
+    {"teacher", "resnet20", "resnet20", NULL},
+    {"alone", "resnet8", "resnet8", NULL},
+    {"kd", "resnet8", "resnet8", "kd"},
+    {"pcd", "resnet8", "resnet8", "pcd"},
+    {"det-teacher", DETECTOR("0.5"), "RetinaNet 1/2", NULL},
+    {"det-alone", DETECTOR("0.25"), "RetinaNet 1/4", NULL},
+    {"det-pkd", DETECTOR("0.25"), "RetinaNet 1/4", "pkd"},
+    {"det-dfmsd", DETECTOR("0.25"), "RetinaNet 1/4", "dfmsd"},
 };
 
+/* What the runs of a task have in common, but the number of epochs. */
+typedef struct setting {
+    const char *key, *value;
+} setting;
+static const setting of_images[] = {{"data.spec", "shapes"}, {NULL, NULL}};
+static const setting of_scenes[] = {{"data.spec", "scenes"},
+    {"data.size", "96"}, {"train.batch", "8"}, {"train.optimizer", "adamw"},
+    {"train.lr", "0.001"}, {"train.weight_decay", "0.01"},
+    {"train.schedule", "cosine"}, {"train.warmup_epochs", "1"}, {NULL, NULL}};
+
 static const cli_flag flags[] = {
-    {"epochs", "N", "epochs of each of the four runs (8)", NULL, NULL},
-    {"seed", "N", "seed of all four (0)", NULL, NULL},
+    {"epochs", "N", "epochs of each of the first four runs (8)", NULL, NULL},
     {"fraction", "F", "part of the 20,000 generated pictures (0.6)", NULL,
         NULL},
+    {"detector-epochs", "N", "epochs of each detector; 0: no detectors (8)",
+        NULL, NULL},
+    {"detector-fraction", "F", "part of the 2,000 generated scenes (0.5)", NULL,
+        NULL},
+    {"seed", "N", "seed of all runs (0)", NULL, NULL},
     {0},
 };
 
 typedef struct demo {
     const cli *c;
     const char *out;
-    int64_t epochs, seed;
-    double fraction;
+    int64_t epochs[2], seed; /* of classifiers, of detectors */
+    double fraction[2];
+    int n_runs;
     struct {
-        double top1, top5, images_per_second;
+        double score[3], images_per_second;
         int64_t parameters, count;
         const char *dir;
     } row[RUNS];
@@ -50,28 +74,39 @@ static lmb_status set_integer(
     return lmb_config_set(config, key, text, "demo");
 }
 
-static lmb_status configure(demo *d, int i, lmb_config *config)
+/* The teacher, and what it teaches by. */
+static lmb_status set_method(demo *d, int i, lmb_config *config)
 {
-    char text[64];
-    LMB_TRY(lmb_config_set(config, "student", runs[i].model, "demo"));
-    LMB_TRY(lmb_config_set(config, "data.spec", "shapes", "demo"));
-    LMB_TRY(set_integer(config, "train.epochs", d->epochs));
-    LMB_TRY(set_integer(config, "train.seed", d->seed));
-    LMB_TRY(set_integer(config, "train.eval_every", d->epochs));
-    (void)snprintf(text, sizeof text, "%.17g", d->fraction);
-    LMB_TRY(lmb_config_set(config, "train.fraction", text, "demo"));
-    LMB_TRY(lmb_config_set(config, "out", d->row[i].dir, "demo"));
-    if (runs[i].method == NULL)
-        return LMB_OK;
-    const char *weights =
-        lmb_arena_printf(d->c->arena, "%s/%s", d->row[0].dir, LMB_RUN_STUDENT);
+    const int teacher = i < FIRST_DETECTOR ? 0 : FIRST_DETECTOR;
+    const char *weights = lmb_arena_printf(
+        d->c->arena, "%s/%s", d->row[teacher].dir, LMB_RUN_STUDENT);
     LMB_TRY(lmb_config_set(
         config, "teachers.0.weights", weights != NULL ? weights : "", "demo"));
     LMB_TRY(lmb_config_set(config, "methods.0.name", runs[i].method, "demo"));
+    if (strcmp(runs[i].method, "pcd") != 0)
+        return LMB_OK;
     /* 20 of 240 epochs in mdistiller: the same part of ours. */
-    (void)snprintf(text, sizeof text, "%.17g",
-        runs[i].method[0] == 'p' ? 20.0 / 240 * (double)d->epochs : 0);
+    char text[64];
+    (void)snprintf(
+        text, sizeof text, "%.17g", 20.0 / 240 * (double)d->epochs[0]);
     return lmb_config_set(config, "methods.0.warmup", text, "demo");
+}
+
+static lmb_status configure(demo *d, int i, lmb_config *config)
+{
+    char text[64];
+    const int task = i >= FIRST_DETECTOR;
+    const setting *s = task ? of_scenes : of_images;
+    LMB_TRY(lmb_config_set(config, "student", runs[i].model, "demo"));
+    for (; s->key != NULL; s++)
+        LMB_TRY(lmb_config_set(config, s->key, s->value, "demo"));
+    LMB_TRY(set_integer(config, "train.epochs", d->epochs[task]));
+    LMB_TRY(set_integer(config, "train.seed", d->seed));
+    LMB_TRY(set_integer(config, "train.eval_every", d->epochs[task]));
+    (void)snprintf(text, sizeof text, "%.17g", d->fraction[task]);
+    LMB_TRY(lmb_config_set(config, "train.fraction", text, "demo"));
+    LMB_TRY(lmb_config_set(config, "out", d->row[i].dir, "demo"));
+    return runs[i].method != NULL ? set_method(d, i, config) : LMB_OK;
 }
 
 static lmb_status run_one(demo *d, int i, lmb_config *config,
@@ -90,8 +125,7 @@ static lmb_status run_one(demo *d, int i, lmb_config *config,
     LMB_TRY(st);
     LMB_TRY(lmb_run_finish(*run, result));
     const lmb_run_facts f = lmb_run_describe(*run);
-    d->row[i].top1 = result->student.score[LMB_TOP1];
-    d->row[i].top5 = result->student.score[LMB_TOP5];
+    memcpy(d->row[i].score, result->student.score, sizeof d->row[i].score);
     d->row[i].count = result->student.count;
     d->row[i].images_per_second = result->images_per_second;
     d->row[i].parameters = lmb_params_trainable(f.student->params);
@@ -104,7 +138,7 @@ static lmb_status train(demo *d, int i)
     lmb_run_config run_config = {0};
     lmb_run *run = NULL;
     lmb_run_result result = {0};
-    cli_note(d->c, "\n== %s: %s%s%s", runs[i].name, runs[i].model,
+    cli_note(d->c, "\n== %s: %s%s%s", runs[i].name, runs[i].shown,
         runs[i].method != NULL ? " taught with " : " alone",
         runs[i].method != NULL ? runs[i].method : "");
     const lmb_status st = run_one(d, i, &config, &run_config, &run, &result);
@@ -124,57 +158,103 @@ static double binomial_error(double percent, int64_t n)
     return 100 * sqrt(p * (1 - p) / (double)n);
 }
 
+static void add_classifiers(lmb_str *out, const demo *d)
+{
+    lmb_str_printf(out, "%-11s %-13s %6s %-7s %7s %10s %11s\n", "run",
+        "network", "top-1", "  +-", "top-5", "images/s", "parameters");
+    for (int i = 0; i < FIRST_DETECTOR; i++)
+        lmb_str_printf(out, "%-11s %-13s %6.2f  %5.2f %7.2f %10.0f %11lld\n",
+            runs[i].name, runs[i].shown, d->row[i].score[LMB_TOP1],
+            binomial_error(d->row[i].score[LMB_TOP1], d->row[i].count),
+            d->row[i].score[LMB_TOP5], d->row[i].images_per_second,
+            (long long)d->row[i].parameters);
+    lmb_str_printf(out,
+        "\ntop-1 and top-5 in percent of %lld test pictures after the last "
+        "epoch; +- is one\nbinomial standard error; images/s while "
+        "training.\n\n",
+        (long long)d->row[0].count);
+}
+
+static void add_detectors(lmb_str *out, const demo *d)
+{
+    lmb_str_printf(out, "%-11s %-13s %6s %7s %7s %10s %11s\n", "run", "network",
+        "AP", "AP50", "AP75", "images/s", "parameters");
+    for (int i = FIRST_DETECTOR; i < d->n_runs; i++)
+        lmb_str_printf(out, "%-11s %-13s %6.2f %7.2f %7.2f %10.0f %11lld\n",
+            runs[i].name, runs[i].shown, 100 * d->row[i].score[LMB_AP],
+            100 * d->row[i].score[LMB_AP50], 100 * d->row[i].score[LMB_AP75],
+            d->row[i].images_per_second, (long long)d->row[i].parameters);
+    lmb_str_printf(out,
+        "\nAP of %lld test scenes in percent, as COCO measures it, after the "
+        "last epoch.\n\n",
+        (long long)d->row[FIRST_DETECTOR].count);
+}
+
 static lmb_status print_table(const demo *d)
 {
     lmb_str out = {0};
-    lmb_str_printf(&out, "%-8s %-9s %6s %-7s %7s %10s %11s\n", "run", "network",
-        "top-1", "  +-", "top-5", "images/s", "parameters");
-    for (int i = 0; i < RUNS; i++)
-        lmb_str_printf(&out, "%-8s %-9s %6.2f  %5.2f %7.2f %10.0f %11lld\n",
-            runs[i].name, runs[i].model, d->row[i].top1,
-            binomial_error(d->row[i].top1, d->row[i].count), d->row[i].top5,
-            d->row[i].images_per_second, (long long)d->row[i].parameters);
-    lmb_str_printf(&out,
-        "\ntop-1 and top-5 in percent of %lld test pictures after the last "
-        "epoch; +- is one\nbinomial standard error; images/s while "
-        "training.\n",
-        (long long)d->row[0].count);
-    for (int i = 0; i < RUNS; i++)
-        lmb_str_printf(
-            &out, "%-8s %s/%s\n", runs[i].name, d->row[i].dir, LMB_RUN_STUDENT);
-    lmb_str_printf(&out, "%-8s %s/report.html\n", "report", d->out);
+    add_classifiers(&out, d);
+    if (d->n_runs > FIRST_DETECTOR)
+        add_detectors(&out, d);
+    for (int i = 0; i < d->n_runs; i++)
+        lmb_str_printf(&out, "%-11s %s/%s\n", runs[i].name, d->row[i].dir,
+            LMB_RUN_STUDENT);
+    lmb_str_printf(&out, "%-11s %s/report.html\n", "report", d->out);
+    if (d->n_runs > FIRST_DETECTOR)
+        lmb_str_printf(&out, "%-11s %s/report-detectors.html\n", "", d->out);
     return cli_put_str(&out);
+}
+
+/* One page for each task: their curves have no axis in common. */
+static lmb_status write_page(const demo *d, const char *name, int from, int to)
+{
+    const char *dirs[RUNS];
+    for (int i = from; i < to; i++)
+        dirs[i - from] = d->row[i].dir;
+    const char *path = lmb_arena_printf(d->c->arena, "%s/%s", d->out, name);
+    if (path == NULL)
+        return LMB_FAIL(LMB_ENOMEM, "out of memory: path");
+    return lmb_report_write(path, to - from, dirs, NULL);
 }
 
 static lmb_status write_report(const demo *d)
 {
-    const char *dirs[RUNS];
-    for (int i = 0; i < RUNS; i++)
-        dirs[i] = d->row[i].dir;
-    const char *path = lmb_arena_printf(d->c->arena, "%s/report.html", d->out);
-    if (path == NULL)
-        return LMB_FAIL(LMB_ENOMEM, "out of memory: path");
-    return lmb_report_write(path, RUNS, dirs, NULL);
+    LMB_TRY(write_page(d, "report.html", 0, FIRST_DETECTOR));
+    return d->n_runs > FIRST_DETECTOR
+        ? write_page(d, "report-detectors.html", FIRST_DETECTOR, d->n_runs)
+        : LMB_OK;
+}
+
+static lmb_status read_flags(cli *c, demo *d)
+{
+    LMB_TRY(cli_i64(c, "epochs", 1, 100000, &d->epochs[0]));
+    LMB_TRY(cli_i64(c, "detector-epochs", 0, 100000, &d->epochs[1]));
+    LMB_TRY(cli_i64(c, "seed", 0, INT64_MAX, &d->seed));
+    LMB_TRY(cli_f64(c, "fraction", 1e-6, 1, &d->fraction[0]));
+    LMB_TRY(cli_f64(c, "detector-fraction", 1e-6, 1, &d->fraction[1]));
+    d->n_runs = d->epochs[1] > 0 ? RUNS : FIRST_DETECTOR;
+    return LMB_OK;
 }
 
 static lmb_status run(cli *c)
 {
-    demo d = {.c = c, .out = cli_value(c, "out"), .epochs = 8, .fraction = 0.6};
+    demo d = {.c = c,
+        .out = cli_value(c, "out"),
+        .epochs = {8, 8},
+        .fraction = {0.6, 0.5}};
     if (d.out == NULL)
         d.out = "runs/demo";
-    LMB_TRY(cli_i64(c, "epochs", 1, 100000, &d.epochs));
-    LMB_TRY(cli_i64(c, "seed", 0, INT64_MAX, &d.seed));
-    LMB_TRY(cli_f64(c, "fraction", 1e-6, 1, &d.fraction));
+    LMB_TRY(read_flags(c, &d));
     if (lmb_path_exists(d.out))
         return LMB_FAIL(
             LMB_EUSAGE, "%s exists: remove it, or name another --out", d.out);
-    for (int i = 0; i < RUNS; i++) {
+    for (int i = 0; i < d.n_runs; i++) {
         d.row[i].dir = lmb_arena_printf(c->arena, "%s/%s", d.out, runs[i].name);
         if (d.row[i].dir == NULL)
             return LMB_FAIL(LMB_ENOMEM, "out of memory: path");
     }
     LMB_TRY(cli_catch_signals());
-    for (int i = 0; i < RUNS; i++)
+    for (int i = 0; i < d.n_runs; i++)
         LMB_TRY(train(&d, i));
     LMB_TRY(write_report(&d));
     return print_table(&d);
@@ -185,8 +265,9 @@ const cli_command cmd_demo = {
     .usage = "[--out DIR] [--epochs N] [--seed N]",
     .title = "the whole job on generated pictures, in minutes",
     .text = "Trains a resnet20 on 100 classes of generated shapes, then a "
-            "resnet8 alone, with KD\nand with PCD, and prints how they "
-            "compare.\n",
+            "resnet8 alone, with KD\nand with PCD; then a small RetinaNet on "
+            "generated scenes, and a smaller one alone,\nwith PKD and with "
+            "DFMSD; and prints how they compare.\n",
     .flags = flags,
     .config = "out",
     .run = run,

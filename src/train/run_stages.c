@@ -101,6 +101,16 @@ static void default_decays(const lmb_run *run, lmb_schedule *s)
     }
 }
 
+/* A detector's is for batches of 16 and shrinks with the batch: heads without
+ * norms do not survive more. */
+static double default_lr(const lmb_run *run)
+{
+    const double lr = run->student.model->default_lr;
+    return lmb_task_is_detection(run->task)
+        ? lr * (double)run->config->train.batch / 16
+        : lr;
+}
+
 static double warmup_epochs(const lmb_run *run)
 {
     const lmb_train_opts *t = &run->config->train;
@@ -119,7 +129,7 @@ static void set_schedule(lmb_run *run, lmb_stage *stage, double lr)
     const lmb_train_opts *t = &c->train;
     lmb_schedule *s = &stage->schedule;
     const bool own = t->stage_restart && c->n_decays < 0;
-    const double usual = t->lr > 0 ? t->lr : run->student.model->default_lr;
+    const double usual = t->lr > 0 ? t->lr : default_lr(run);
     *s = (lmb_schedule){
         .kind = (lmb_schedule_kind)t->schedule,
         .lr = isnan(lr) ? usual : lr,

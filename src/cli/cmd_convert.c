@@ -1,10 +1,12 @@
 /* cmd_convert.c: limbeck convert: weights from one file format to another. */
 #include "cli/open.h"
 
+#include "data/lines.h"
 #include "io/mapping.h"
 #include "model/model.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const cli_flag flags[] = {
@@ -14,6 +16,8 @@ static const cli_flag flags[] = {
     {"size", "N", "input size to note down", NULL, NULL},
     CLI_FLAG_MEAN,
     CLI_FLAG_STD,
+    {"names", "FILE", "the classes' names to note down, one a line", NULL,
+        NULL},
     {0},
 };
 
@@ -96,6 +100,39 @@ done:
     return st;
 }
 
+static lmb_status note_names(
+    const char *path, const lmb_lines *lines, lmb_weights *w)
+{
+    const char *classes = lmb_weights_meta_get(w, "classes");
+    lmb_str text = {0};
+    if (classes == NULL)
+        return LMB_FAIL(LMB_EUSAGE,
+            "limbeck convert: --names needs --model, to know the classes");
+    if (lines->count != strtoll(classes, NULL, 10))
+        return LMB_FAIL(LMB_EFORMAT, "%s: %lld names for %s classes", path,
+            (long long)lines->count, classes);
+    for (int64_t i = 0; i < lines->count; i++)
+        lmb_str_printf(&text, "%s%s", i > 0 ? "\n" : "", lines->text[i]);
+    lmb_status st = lmb_str_status(&text);
+    if (st == LMB_OK)
+        st = lmb_weights_meta_set(w, "class_names", text.text);
+    lmb_str_fini(&text);
+    return st;
+}
+
+static lmb_status set_names(const cli *c, lmb_weights *w)
+{
+    const char *path = cli_value(c, "names");
+    lmb_lines lines = {0};
+    if (path == NULL)
+        return LMB_OK;
+    lmb_status st = lmb__lines_load(path, c->arena, &lines);
+    if (st == LMB_OK)
+        st = note_names(path, &lines, w);
+    lmb__lines_fini(&lines);
+    return st;
+}
+
 static lmb_status check_model(
     const lmb_model *m, const char *path, lmb_weights *w, lmb_network *net)
 {
@@ -133,6 +170,7 @@ static lmb_status convert(const cli *c, const lmb_run_config *config)
     if (m != NULL)
         LMB_GOTO(check_model(m, c->words[0], w, &net), st, done);
     LMB_GOTO(set_about(c, m, &net, c->words[0], w), st, done);
+    LMB_GOTO(set_names(c, w), st, done);
     LMB_GOTO(lmb_weights_save(c->words[1], w), st, done);
     LMB_GOTO(print(c, c->words[1], w), st, done);
 done:
@@ -148,7 +186,7 @@ static lmb_status run(cli *c)
 
 const cli_command cmd_convert = {
     .name = "convert",
-    .usage = "IN OUT.{safetensors,pth} [--model NAME] [--rename SET]",
+    .usage = "IN OUT.{safetensors,pth} [--model NAME] [flags]",
     .title = "weights from one file format to another",
     .text = "With --model the names and shapes are checked, names of other "
             "sources are turned\ninto the model's, and what `predict` needs "

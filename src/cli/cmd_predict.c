@@ -216,8 +216,12 @@ const cli_command cmd_predict = {
     .title = "the likeliest classes of pictures, or the objects in them",
     .text =
         "A file that limbeck wrote says model, classes, input size and "
-        "normalisation; for\nothers give --model, --mean and --std. With the "
-        "weights of a detector the objects are\nlisted and drawn on a copy, "
+        "normalisation; for
+others give --model, --mean and --std, or let "
+        "`convert` note them down, with the
+names of the classes. With the "
+        "weights of a detector the objects are listed and
+drawn on a copy, "
         "NAME.det.png.",
     .flags = flags,
     .config = "model|precision|threads|allow-reference",

@@ -341,6 +341,41 @@ static void a_run_writes_its_files(void **state)
     free(out);
 }
 
+/* `count` lines, name0, name1, ... */
+static void write_names(const char *name, int count)
+{
+    char path[512];
+    lmb_str text = {0};
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    for (int i = 0; i < count; i++)
+        lmb_str_printf(&text, "name%d\r\n", i);
+    CHECK_OK(lmb_str_status(&text));
+    CHECK_OK(lmb_file_write(path, text.text, text.length));
+    lmb_str_fini(&text);
+}
+
+/* Of the run before. */
+static void converted_files_have_names(void **state)
+{
+    (void)state;
+    write_names("names.txt", 100);
+    write_names("few.txt", 3);
+    must("convert whole/student.safetensors named.pth --names names.txt "
+         "--model resnet8");
+    must("convert named.pth named.safetensors --model resnet8 --mean "
+         "0.5,0.5,0.5 --std 0.25,0.25,0.25 --names names.txt");
+    must("inspect named.safetensors");
+    char *out = slurp("stdout.txt");
+    assert_non_null(strstr(out, "class_names    name0 name1 "));
+    assert_non_null(strstr(out, "std            0.25 0.25 0.25\n"));
+    free(out);
+    assert_int_equal(
+        run("convert whole/student.safetensors x.pth --names few.txt"), 1);
+    char *err = slurp("stderr.txt");
+    assert_non_null(strstr(err, "few.txt: 3 names for 100 classes"));
+    free(err);
+}
+
 static void nap(void)
 {
     const struct timespec t = {.tv_nsec = 20000000};
@@ -412,6 +447,7 @@ int main(void)
         cmocka_unit_test(labels_and_taps_are_read),
         cmocka_unit_test(detection_methods_run_on_pyramid_levels),
         cmocka_unit_test(a_run_writes_its_files),
+        cmocka_unit_test(converted_files_have_names),
         cmocka_unit_test(a_stopped_run_goes_on_exactly)};
     const int failed = cmocka_run_group_tests(tests, enter, leave);
     return failed + lmb_test_leaks();

@@ -214,15 +214,11 @@ const cli_command cmd_predict = {
     .name = "predict",
     .usage = "--weights FILE IMAGE... [--model NAME]",
     .title = "the likeliest classes of pictures, or the objects in them",
-    .text =
-        "A file that limbeck wrote says model, classes, input size and "
-        "normalisation; for
-others give --model, --mean and --std, or let "
-        "`convert` note them down, with the
-names of the classes. With the "
-        "weights of a detector the objects are listed and
-drawn on a copy, "
-        "NAME.det.png.",
+    .text = "A file that limbeck wrote says model, classes, input size and "
+            "normalisation; for\nothers give --model, --mean and --std, or "
+            "let `convert` note them down, with the\nnames of the classes. "
+            "With the weights of a detector the objects are listed and\n"
+            "drawn on a copy, NAME.det.png.",
     .flags = flags,
     .config = "model|precision|threads|allow-reference",
     .max_words = 1000000,

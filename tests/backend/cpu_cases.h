@@ -312,7 +312,8 @@ static const kernel_case cases[] = {
     CASE(scatter_add, A(lmb_scatter_attr, 0, 10), IN(NORMAL, S(50, 7)),
         INDICES(10, S(50, 7))),
     CASE(drop_path, A(lmb_drop_path_attr, 0.3, 100, 5), INDICES(9999, S(4))),
-    CASE(one_hot, A(lmb_one_hot_attr, 100), INDICES(100, S(64))),
+    CASE(one_hot, A(lmb_one_hot_attr, 100, false), INDICES(100, S(64))),
+    CASE(one_hot, A(lmb_one_hot_attr, 100, true), INDICES(120, S(64))),
 
     CASE(box_encode, CODE, IN(NORMAL, S(40, 4)), IN(NORMAL, S(3, 40, 4))),
     CASE(box_encode, CODE, IN(NORMAL, S(3000, 4)), IN(NORMAL, S(3000, 4))),

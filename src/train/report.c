@@ -27,8 +27,8 @@ static const char style[] =
     "pre{background:#f5f6f8;padding:.8em;overflow:auto;font-size:12.5px}"
     ".shots{display:grid;gap:.6em;margin:.6em 0;grid-template-columns:repeat("
     "var(--n),1fr)}.shots figure{max-width:none}"
-    ".shots img,.shots.wide img{width:100%;height:auto;display:block}"
-    ".shots figcaption{font-size:12.5px;color:#5d626b}"
+    ".shots img{width:100%;height:auto;display:block}"
+    ".wide{overflow-x:auto}.shots figcaption{font-size:12.5px;color:#5d626b}"
     ".note{color:#5d626b}summary{cursor:pointer}";
 
 static void add_cell(lmb_str *out, double value, const char *fmt)
@@ -44,7 +44,7 @@ static void add_model_cell(lmb_str *out, const char *text)
 {
     lmb_str_add(out, "<td class=\"l\">");
     for (const char *at = text; *at != '\0';) {
-        char part[64];
+        char part[192];
         const size_t n = strcspn(at, ",:");
         (void)snprintf(part, sizeof part, "%.*s", (int)n + 1, at);
         lmb__html(out, part);
@@ -189,7 +189,8 @@ static void add_table(
 {
     bool on_test = false;
     lmb_str_printf(out,
-        "<table><tr><th>run</th><th class=\"l\">student</th>"
+        "<div class=\"wide\"><table><tr><th>run</th><th "
+        "class=\"l\">student</th>"
         "<th class=\"l\">teacher</th><th>its %s</th>"
         "<th class=\"l\">methods</th><th class=\"l\">seed</th>",
         title_of(task, 0));
@@ -202,7 +203,7 @@ static void add_table(
         add_run_row(out, &runs[i]);
         on_test = on_test || runs[i].chosen_on_test;
     }
-    lmb_str_add(out, "</table>\n");
+    lmb_str_add(out, "</table></div>\n");
     if (on_test)
         lmb_str_add(out,
             "<p class=\"note\">best was chosen on the test set: last is the "

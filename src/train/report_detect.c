@@ -56,8 +56,8 @@ static void add_column(columns *all, const lmb_report_run *run, bool teacher)
         return;
     column *c = &all->items[all->count++];
     *c = (column){.run = run, .teacher = teacher};
-    (void)snprintf(c->name, sizeof c->name, "%s%s", teacher ? "teacher " : "",
-        teacher ? run->teacher : run->name);
+    (void)snprintf(c->name, sizeof c->name, "%s%s",
+        teacher ? "teacher of " : "", run->name);
 }
 
 /* Teachers first, then the runs in their order. */

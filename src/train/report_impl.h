@@ -38,7 +38,7 @@ typedef struct lmb_report_run {
     const char *dir, *name; /* name: last part of the path */
     char *config, *manifest; /* texts; "" if there is none */
     char *identity; /* config without comments, seed and out */
-    char student[160], teacher[160], methods[128], seed[32];
+    char student[160], teacher[640], methods[128], seed[32];
     const lmb_task *task;
     lmb_curve loss[LMB_REPORT_SERIES], score[LMB_REPORT_SCORES];
     int n_loss;

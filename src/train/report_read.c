@@ -279,15 +279,27 @@ done:
     return st;
 }
 
-/* The teacher's model: the config may leave it to the weights file. */
+/* Names of the teachers: the config may leave them to the weights files. */
+static void read_teachers(lmb_report_run *run, const json_t *root)
+{
+    for (int i = 1; i <= LMB_MAX_TEACHERS; i++) {
+        char key[24] = "teacher";
+        if (i > 1)
+            (void)snprintf(key, sizeof key, "teacher%d", i);
+        const char *name = json_string_value(json_object_get(root, key));
+        const size_t used = strlen(run->teacher);
+        if (name != NULL)
+            (void)snprintf(run->teacher + used, sizeof run->teacher - used,
+                "%s%s", used > 0 ? " + " : "", name);
+    }
+}
+
 static lmb_status read_manifest(lmb_report_run *run)
 {
     json_error_t error;
     LMB_TRY(read_text(run->dir, LMB_RUN_MANIFEST, &run->manifest));
     json_t *root = json_loads(run->manifest, 0, &error);
-    const char *name = json_string_value(json_object_get(root, "teacher"));
-    if (name != NULL)
-        (void)snprintf(run->teacher, sizeof run->teacher, "%s", name);
+    read_teachers(run, root);
     json_decref(root);
     return LMB_OK;
 }

@@ -194,3 +194,18 @@ void lmb_draw_heat(lmb_canvas *c, const float *map, int64_t h, int64_t w,
                     share * heat_colour((v - low) / span, k));
         }
 }
+
+void lmb_draw_mask(lmb_canvas *c, const float *map, int64_t h, int64_t w)
+{
+    const double dark = 0.12;
+    for (int32_t y = 0; y < c->height; y++)
+        for (int32_t x = 0; x < c->width; x++) {
+            const double v =
+                (double)map[y * h / c->height * w + x * w / c->width];
+            const double keep = dark + (1 - dark) * fmax(0, fmin(1, v));
+            uint8_t *p =
+                c->rgb + 3 * ((size_t)y * (size_t)c->width + (size_t)x);
+            for (int k = 0; k < 3; k++)
+                p[k] = (uint8_t)lrint(keep * p[k]);
+        }
+}

@@ -41,4 +41,7 @@ void lmb_draw_marks(lmb_canvas *c, int64_t n, const lmb_mark *marks);
 void lmb_draw_heat(lmb_canvas *c, const float *map, int64_t h, int64_t w,
     double low, double high);
 
+/* The picture, dark in the cells [h, w] where the map is 0, as it is at 1. */
+void lmb_draw_mask(lmb_canvas *c, const float *map, int64_t h, int64_t w);
+
 #endif

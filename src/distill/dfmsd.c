@@ -215,22 +215,38 @@ static void enhance(lmb_graph *g, const dfmsd_state *o, const lmb_level *l,
     }
 }
 
+/* The masks of this stage. */
+static lmb_masks masks_of(
+    const dfmsd_state *o, const lmb_build *b, const lmb_level *l)
+{
+    lmb_dual_mask mask = o->mask;
+    lmb_emphasis e = {.gap_space = LMB_NONE};
+    if (o->mes != MES_OFF && b->stage + 1 >= o->mes_from)
+        enhance(b->g, o, l, &mask, &e);
+    return lmb_dual_masks(b->g, &mask, &e, l->t);
+}
+
+static lmb_value mask(const void *state, const lmb_build *b, int i)
+{
+    const dfmsd_state *o = state;
+    lmb_level l;
+    if (!o->dfm || !lmb_level_pair(b, i, &l))
+        return LMB_NONE;
+    return masks_of(o, b, &l).space;
+}
+
 static lmb_value masking_loss(
     const dfmsd_state *o, const lmb_build *b, const lmb_level *l)
 {
     lmb_graph *g = b->g;
-    lmb_dual_mask mask = o->mask;
-    lmb_emphasis e = {.gap_space = LMB_NONE};
-    if (o->mes != MES_OFF && b->stage + 1 >= o->mes_from)
-        enhance(g, o, l, &mask, &e);
-    const lmb_masks masks = lmb_dual_masks(g, &mask, &e, l->t);
+    const lmb_masks masks = masks_of(o, b, l);
     const bool standard = o->sfa == SFA_STANDARDIZE;
     lmb_value source = standard ? lmb_map_standardize(g, l->s) : l->s;
     lmb_value target = standard ? lmb_map_standardize(g, l->t) : l->t;
     lmb_nn nn;
     lmb_level_nn(b, l->index, &nn);
     return lmb_scale(
-        g, lmb_dual_mask_loss(&nn, &mask, &masks, source, target), o->alpha);
+        g, lmb_dual_mask_loss(&nn, &o->mask, &masks, source, target), o->alpha);
 }
 
 static lmb_value term(const void *state, const lmb_build *b, const lmb_level *l)
@@ -260,6 +276,7 @@ const lmb_method lmb_method_dfmsd = {
     .resolve = resolve,
     .pairs = pairs,
     .describe = lmb_levels_describe,
+    .mask = mask,
     .build = build,
     .stages = stages,
     .check_stages = check_stages,

@@ -33,11 +33,23 @@ static lmb_status pairs(const void *state, const lmb_taps *student,
     return lmb_levels_pairs("p", o->levels, student, teacher, out);
 }
 
+static lmb_masks masks_of(
+    const dmkd_state *o, const lmb_build *b, const lmb_level *l)
+{
+    const lmb_emphasis none = {.gap_space = LMB_NONE};
+    return lmb_dual_masks(b->g, &o->mask, &none, l->t);
+}
+
+static lmb_value mask(const void *state, const lmb_build *b, int i)
+{
+    lmb_level l;
+    return lmb_level_pair(b, i, &l) ? masks_of(state, b, &l).space : LMB_NONE;
+}
+
 static lmb_value term(const void *state, const lmb_build *b, const lmb_level *l)
 {
     const dmkd_state *o = state;
-    const lmb_emphasis none = {.gap_space = LMB_NONE};
-    const lmb_masks masks = lmb_dual_masks(b->g, &o->mask, &none, l->t);
+    const lmb_masks masks = masks_of(o, b, l);
     lmb_nn nn;
     lmb_level_nn(b, l->index, &nn);
     return lmb_scale(
@@ -58,6 +70,7 @@ const lmb_method lmb_method_dmkd = {
     .opts = options,
     .state_size = sizeof(dmkd_state),
     .pairs = pairs,
+    .mask = mask,
     .describe = lmb_levels_describe,
     .build = build,
 };

@@ -139,6 +139,9 @@ typedef struct lmb_method {
     lmb_status (*check_stages)(const void *state, int n_stages);
     /* Optional: logits to evaluate in place of the student's own (SimKD). */
     lmb_value (*predict)(void *state, const lmb_build *b);
+    /* Optional, for pictures: what hides places of the student's map of pair i,
+     * [N, 1, H, W], 0 hides and 1 shows; LMB_NONE if nothing does. */
+    lmb_value (*mask)(const void *state, const lmb_build *b, int i);
     void (*fini)(void *state); /* optional; accepts a half-made state */
 } lmb_method;
 

@@ -31,6 +31,15 @@ static const char style[] =
     ".wide{overflow-x:auto}.shots figcaption{font-size:12.5px;color:#5d626b}"
     ".note{color:#5d626b}summary{cursor:pointer}";
 
+void lmb__html_head(lmb_str *out, const char *title)
+{
+    lmb_str_add(out,
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+        "<meta name=\"viewport\" content=\"width=device-width\"><title>");
+    lmb__html(out, title);
+    lmb_str_printf(out, "</title>\n<style>%s</style></head><body>\n", style);
+}
+
 static void add_cell(lmb_str *out, double value, const char *fmt)
 {
     char text[48];
@@ -304,12 +313,11 @@ static lmb_status write_page(
 {
     lmb_str out = {0};
     lmb_status st = LMB_OK;
-    lmb_str_printf(&out,
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-        "<meta name=\"viewport\" content=\"width=device-width\">"
-        "<title>limbeck: %d run%s</title>\n<style>%s</style></head><body>\n"
-        "<h1>limbeck report</h1>\n",
-        n, n == 1 ? "" : "s", style);
+    char title[64];
+    (void)snprintf(
+        title, sizeof title, "limbeck: %d run%s", n, n == 1 ? "" : "s");
+    lmb__html_head(&out, title);
+    lmb_str_add(&out, "<h1>limbeck report</h1>\n");
     LMB_GOTO(add_task(&out, n, runs, "classification"), st, done);
     LMB_GOTO(add_task(&out, n, runs, "detection"), st, done);
     for (int i = 0; i < n; i++)

@@ -63,6 +63,8 @@ lmb_status lmb__report_read_boxes(lmb_report_run *run) LMB_MUST_CHECK;
 
 /* Text as HTML: & < > " are escaped. */
 void lmb__html(lmb_str *out, const char *text);
+/* The page up to <body>. */
+void lmb__html_head(lmb_str *out, const char *title);
 /* The colour of series i, as "#rrggbb". */
 const char *lmb__svg_color(int i);
 typedef struct lmb_chart {

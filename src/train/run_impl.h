@@ -52,6 +52,7 @@ struct lmb_run {
     lmb_runlog_mark before_row; /* where the logs were before an epoch's row */
     /* The directory: made by this run; had and has a checkpoint; its lock. */
     bool made_directory, has_checkpoint, saved;
+    bool looked_at; /* lmb_run_look: nothing is written */
     int lock;
     const char *lock_path;
     const lmb_task *task;
@@ -90,5 +91,7 @@ void lmb_run_enter_epoch(lmb_run *run, int64_t epoch);
 /* Continues the hash *h over the parameters and buffers of a store. */
 void lmb_run_hash_store(uint64_t *h, const lmb_params *store);
 lmb_eval_spec lmb_run_eval_spec(const lmb_run *run);
+/* The averaged weights in place of the student's own, and back again. */
+void lmb_run_swap_average(lmb_run *run);
 
 #endif

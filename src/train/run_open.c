@@ -421,7 +421,10 @@ static lmb_status check_directory(lmb_run *run)
             LMB_ENOTFOUND, "%s: nothing to resume: no such run", c->out);
     /* Killed before its first checkpoint, a run begins again. */
     run->has_checkpoint = lmb_path_exists(last);
-    return take_directory(run);
+    if (run->looked_at && !run->has_checkpoint)
+        return LMB_FAIL(
+            LMB_ENOTFOUND, "%s: no step of it has been saved yet", c->out);
+    return run->looked_at ? LMB_OK : take_directory(run);
 }
 
 static lmb_status open_directory(lmb_run *run)
@@ -439,6 +442,8 @@ static lmb_status open_directory(lmb_run *run)
     LMB_TRY(lmb_checkpoint_load(last, &run->state));
     run->start_step = run->state.step;
     run->saved = true;
+    if (run->looked_at)
+        return LMB_OK;
     return lmb_runlog_open(c->out, &run->state.mark, &run->log);
 }
 
@@ -517,13 +522,14 @@ static lmb_status open_run(lmb_run *run)
     return open_directory(run);
 }
 
-lmb_status lmb_run_open(
-    const lmb_run_config *config, const lmb_observer *observer, lmb_run **out)
+static lmb_status make_run(const lmb_run_config *config,
+    const lmb_observer *observer, bool looked_at, lmb_run **out)
 {
     lmb_run *run = NULL;
     LMB_TRY(LMB_NEW(run, 1));
     run->config = config;
     run->observer = *observer;
+    run->looked_at = looked_at;
     run->lock = -1;
     run->begun = run->last_save = lmb_run_now();
     const lmb_status st = open_run(run);
@@ -533,6 +539,19 @@ lmb_status lmb_run_open(
     }
     *out = run;
     return LMB_OK;
+}
+
+lmb_status lmb_run_open(
+    const lmb_run_config *config, const lmb_observer *observer, lmb_run **out)
+{
+    return make_run(config, observer, false, out);
+}
+
+lmb_status lmb_run_look(const lmb_run_config *config, lmb_run **out)
+{
+    const lmb_observer nobody = {0};
+    LMB_ASSERT(config->resume);
+    return make_run(config, &nobody, true, out);
 }
 
 void lmb_run_free(lmb_run *run)

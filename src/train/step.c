@@ -67,15 +67,22 @@ static lmb_value renormalise(
         lmb_graph_constant(g, shape, shift, 0));
 }
 
-/* The teacher's input: the student's in its own size and normalisation. */
+lmb_value lmb_teacher_input(lmb_graph *g, lmb_value x,
+    const lmb_network *student, const lmb_network *teacher,
+    const int64_t size[2])
+{
+    const lmb_shape from = lmb_graph_shape(g, x);
+    x = renormalise(g, x, student, teacher);
+    if (size[0] > 0 && (size[0] != from.dim[2] || size[1] != from.dim[3]))
+        x = lmb_resize(g, x, size[0], size[1], LMB_RESIZE_BILINEAR);
+    return x;
+}
+
 static lmb_value teacher_input(lmb_train_step *s)
 {
     const lmb_step_spec *spec = &s->spec;
-    const int64_t *size = spec->teacher_size;
-    lmb_value x = renormalise(s->g, s->x, spec->student, spec->teacher);
-    if (size[0] > 0 && (size[0] != spec->height || size[1] != spec->width))
-        x = lmb_resize(s->g, x, size[0], size[1], LMB_RESIZE_BILINEAR);
-    return x;
+    return lmb_teacher_input(
+        s->g, s->x, spec->student, spec->teacher, spec->teacher_size);
 }
 
 /* --- the table of pairs --------------------------------------------------- */

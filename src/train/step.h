@@ -33,6 +33,12 @@ lmb_value lmb_network_build(
     const lmb_network *net, lmb_nn *nn, lmb_value x, lmb_detection *detection);
 bool lmb_network_detects(const lmb_network *net);
 
+/* The teacher's input made of the student's, x: its mean and deviation, and
+ * size (height, width; 0: the student's). */
+lmb_value lmb_teacher_input(lmb_graph *g, lmb_value x,
+    const lmb_network *student, const lmb_network *teacher,
+    const int64_t size[2]);
+
 /* A method of the run, configured. */
 typedef struct lmb_term {
     const lmb_method *method;

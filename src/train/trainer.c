@@ -362,7 +362,7 @@ static void swap_floats(float *a, float *b, int64_t n)
 }
 
 /* With averaged weights on, they are what is evaluated and saved. */
-static void swap_average(lmb_run *run)
+void lmb_run_swap_average(lmb_run *run)
 {
     lmb_run_state *s = &run->state;
     if (s->ema == NULL)
@@ -425,11 +425,11 @@ static lmb_status note_accuracy(lmb_run *run, const lmb_eval_result *r)
 static lmb_status evaluate_epoch(lmb_run *run)
 {
     lmb_eval_result r = {0};
-    swap_average(run);
+    lmb_run_swap_average(run);
     lmb_status st = evaluate_student(run, &r);
     if (st == LMB_OK)
         st = note_accuracy(run, &r);
-    swap_average(run);
+    lmb_run_swap_average(run);
     lmb_eval_fini(&r);
     return st;
 }
@@ -555,11 +555,11 @@ lmb_status lmb_run_finish(lmb_run *run, lmb_run_result *out)
     const lmb_dataset *test = run->test != NULL ? run->test : run->chosen;
     lmb_eval_spec spec = lmb_run_eval_spec(run);
     spec.keep_found = lmb_task_is_detection(run->task);
-    swap_average(run);
+    lmb_run_swap_average(run);
     lmb_status st = save_student(run, LMB_RUN_STUDENT);
     if (st == LMB_OK)
         st = lmb_evaluate(&run->student, test, &spec, &out->student);
-    swap_average(run);
+    lmb_run_swap_average(run);
     /* The last teacher is the one that the student is held against. */
     if (st == LMB_OK && run->n_teachers > 0)
         st = lmb_evaluate(

@@ -54,6 +54,10 @@ typedef struct lmb_observer {
  * the last checkpoint. The config must outlive the run. */
 lmb_status lmb_run_open(const lmb_run_config *config,
     const lmb_observer *observer, lmb_run **out) LMB_MUST_CHECK;
+/* The state that a run has saved, to be looked at: nothing is written, no lock
+ * is taken, and it cannot be trained. The same as config but for resume. */
+lmb_status lmb_run_look(
+    const lmb_run_config *config, lmb_run **out) LMB_MUST_CHECK;
 /* Trains to the end. ENUMERIC names loss and layer (the last good checkpoint
  * stays); EINTERRUPTED after a stop. */
 lmb_status lmb_run_train(lmb_run *run) LMB_MUST_CHECK;

@@ -138,6 +138,18 @@ static void heat_is_bright_where_the_map_is_high(void **state)
     assert_true(s.rgb[0] < 80);
 }
 
+static void masks_darken_their_cells(void **state)
+{
+    (void)state;
+    sheet s = blank();
+    s.canvas.rgb = s.rgb;
+    const float map[6] = {1, 0, 1, 1, 1, 0.5F};
+    lmb_draw_mask(&s.canvas, map, 2, 3);
+    assert_true(is(&s, 0, 0, grey) && is(&s, H - 1, 0, grey));
+    assert_int_equal(s.rgb[3 * (W / 2)], 24); /* 0.12 of it */
+    assert_int_equal(s.rgb[3 * (H * W - 1)], 112); /* and 0.56 */
+}
+
 static void the_font_has_letters_and_a_frame_for_others(void **state)
 {
     (void)state;
@@ -181,5 +193,6 @@ LMB_TEST_MAIN(cmocka_unit_test(a_box_is_an_outline_of_its_pixels),
     cmocka_unit_test(marks_have_the_colour_of_their_class),
     cmocka_unit_test(classes_differ_in_colour),
     cmocka_unit_test(heat_is_bright_where_the_map_is_high),
+    cmocka_unit_test(masks_darken_their_cells),
     cmocka_unit_test(the_font_has_letters_and_a_frame_for_others),
     cmocka_unit_test(a_jpeg_reads_back))

@@ -19,6 +19,6 @@ const cli_command cmd_train = {
     .title = "trains a network without a teacher",
     .flags = flags,
     .config = "*student|teacher|teacher-weights|teacher-mean|teacher-std|"
-              "method|temperature|map|ce-weight|teacher-check|cache",
+              "method|temperature|map|ce-weight|teacher-check|cache|inherit",
     .run = run,
 };

@@ -38,6 +38,7 @@ const lmb_opt lmb_train_opts_table[] = {
     {"log_every", "steps between lines where there is no terminal; 0: epochs only", LMB_OPT_I64, AT(log_every), 0, 0, 1e9, NULL, NULL},
     {"teacher_check", "images on which the teacher is tried first; 0: none", LMB_OPT_I64, AT(teacher_check), 1000, 0, 1e9, NULL, NULL},
     {"max_steps", "stop after so many steps; 0: off", LMB_OPT_I64, AT(max_steps), 0, 0, 1e12, NULL, NULL},
+    {"inherit", "detectors: neck and heads begin as the first teacher's, where name and shape are the same", LMB_OPT_BOOL, AT(inherit), 0, 0, 1, NULL, NULL},
     {"stage_restart", "a new stage begins with a fresh optimiser, learning rate and connectors", LMB_OPT_BOOL, AT(stage_restart), 1, 0, 1, NULL, NULL},
     {"allow_reference", "run ops without a fast kernel on the slow reference", LMB_OPT_BOOL, AT(allow_reference), 0, 0, 1, NULL, NULL},
     {0},

@@ -52,6 +52,7 @@ typedef struct lmb_train_opts {
     int64_t teacher_check; /* samples; 0: off */
     int64_t max_steps; /* stop after so many; 0: off (tests, benchmarks) */
     bool allow_reference;
+    bool inherit; /* a detector starts with the teacher's neck and heads */
     bool stage_restart; /* optimiser and connectors begin anew in a stage */
 } lmb_train_opts;
 extern const lmb_opt lmb_train_opts_table[];

@@ -158,16 +158,7 @@ static lmb_status open_student(lmb_run *run)
     LMB_TRY(lmb_network_make(
         &spec, classes, input_size(run), LMB_F32, &run->student));
     lmb_dataset_mean_std(run->train_data, run->student.mean, run->student.std);
-    LMB_TRY(set_sides(run));
-    lmb_params_init(run->student.params, (uint64_t)c->train.seed);
-    if (c->init == NULL || run->has_checkpoint)
-        return LMB_OK;
-    lmb_weights *w = NULL;
-    LMB_TRY(lmb_weights_load(c->init, &w));
-    const lmb_status st =
-        lmb_weights_to_params(w, c->init, run->student.params);
-    lmb_weights_free(w);
-    return st;
+    return set_sides(run);
 }
 
 static lmb_status open_teacher(lmb_run *run, int i)
@@ -511,6 +502,7 @@ static lmb_status open_run(lmb_run *run)
     LMB_TRY(open_data(run));
     LMB_TRY(open_student(run));
     LMB_TRY(open_teachers(run));
+    LMB_TRY(lmb_run_start(run));
     LMB_TRY(lmb_run_open_stages(run));
     LMB_TRY(check_teachers(run));
     LMB_TRY(lmb_workspace_new(&run->workspace));

@@ -1,0 +1,165 @@
+/* run_start.c: what the student's weights are before the first step: drawn from
+ * the seed; those of a file (init); for a detector the backbone that a file of
+ * a classifier has; and, inherited from the first teacher, whatever lies behind
+ * the backbone in neck and heads and has the teacher's name and shape
+ * (docs/detection.md; as MGD's and FGD's public configurations start). */
+#include "train/run_impl.h"
+
+#include "base/log.h"
+#include "base/str.h"
+#include "train/weights_io.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool begins(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* What a backbone's parameters are called below: mmdetection's layout, or
+ * torchvision's, whose pyramid is "backbone.fpn." */
+static const char *backbone_of(const lmb_params *store)
+{
+    static const char body[] = "backbone.body.";
+    for (int i = 0; i < lmb_params_count(store); i++)
+        if (begins(lmb_params_at(store, i)->name, body))
+            return body;
+    return "backbone.";
+}
+
+/* --- a file ----------------------------------------------------------------
+ */
+
+/* A detector's own file names its backbone; a classifier's does not. */
+static bool is_detector_file(const lmb_weights *w)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (begins(w->items[i].name, "backbone."))
+            return true;
+    return false;
+}
+
+static const lmb_tensor *find_part(
+    const lmb_weights *w, const lmb_param *p, const char *prefix)
+{
+    return begins(p->name, prefix)
+        ? lmb_weights_find(w, p->name + strlen(prefix))
+        : NULL;
+}
+
+static lmb_status check_backbone(const lmb_weights *w, const char *path,
+    const lmb_network *net, const char *prefix)
+{
+    int wrong = 0;
+    const char *first = NULL;
+    for (int i = 0; i < lmb_params_count(net->params); i++) {
+        const lmb_param *p = lmb_params_at(net->params, i);
+        const lmb_tensor *t = find_part(w, p, prefix);
+        if (!begins(p->name, prefix) ||
+            (t != NULL && lmb_shape_equal(&t->shape, &p->shape)))
+            continue;
+        wrong++;
+        first = first != NULL ? first : p->name + strlen(prefix);
+    }
+    if (wrong == 0)
+        return LMB_OK;
+    return LMB_FAIL(LMB_EFORMAT,
+        "%s: neither a detector nor the backbone of %s: %d tensors are missing "
+        "or of another shape, the first is %s",
+        path, net->text, wrong, first);
+}
+
+/* The classifier behind the backbone is left alone. */
+static lmb_status load_backbone(
+    const lmb_weights *w, const char *path, const lmb_network *net)
+{
+    const char *prefix = backbone_of(net->params);
+    int n = 0;
+    LMB_TRY(check_backbone(w, path, net, prefix));
+    for (int i = 0; i < lmb_params_count(net->params); i++) {
+        lmb_param *p = lmb_params_at(net->params, i);
+        const lmb_tensor *t = find_part(w, p, prefix);
+        if (t == NULL)
+            continue;
+        LMB_TRY(lmb_param_load(p, t));
+        n++;
+    }
+    lmb_log_line(
+        LMB_LOG_INFO, "init       backbone of %s (%d tensors)", path, n);
+    return LMB_OK;
+}
+
+static lmb_status load_file(const lmb_run *run, const char *path)
+{
+    lmb_weights *w = NULL;
+    const lmb_network *net = &run->student;
+    LMB_TRY(lmb_weights_load(path, &w));
+    const bool part = lmb_network_detects(net) && !is_detector_file(w);
+    const lmb_status st = part ? load_backbone(w, path, net)
+                               : lmb_weights_to_params(w, path, net->params);
+    lmb_weights_free(w);
+    return st;
+}
+
+/* --- a teacher -------------------------------------------------------------
+ */
+
+static void copy_values(const lmb_param *to, const lmb_param *from)
+{
+    for (int64_t i = 0; i < to->count; i++)
+        lmb_param_set(to, i, lmb_param_get(from, i));
+}
+
+static lmb_status inherit(const lmb_run *run)
+{
+    const lmb_params *from = run->teachers[0].params;
+    lmb_params *to = run->student.params;
+    const char *prefix = backbone_of(to);
+    int n = 0;
+    for (int i = 0; i < lmb_params_count(to); i++) {
+        const lmb_param *p = lmb_params_at(to, i);
+        const lmb_param *q = lmb_params_find(from, p->name);
+        if (begins(p->name, prefix) || q == NULL ||
+            !lmb_shape_equal(&p->shape, &q->shape))
+            continue;
+        copy_values(p, q);
+        n++;
+    }
+    if (n == 0)
+        return LMB_FAIL(LMB_EINVAL,
+            "inherit: neck and heads of %s and of teacher %s have no tensor of "
+            "one name and shape",
+            run->student.text, run->teachers[0].text);
+    lmb_log_line(LMB_LOG_INFO, "inherit    %d tensors of neck and heads", n);
+    return LMB_OK;
+}
+
+/* --- both ------------------------------------------------------------------
+ */
+
+static lmb_status check_inherit(const lmb_run *run)
+{
+    if (!lmb_network_detects(&run->student))
+        return LMB_FAIL(LMB_EINVAL,
+            "inherit: %s has no neck: it is for detectors", run->student.text);
+    if (run->n_teachers == 0)
+        return LMB_FAIL(LMB_EINVAL, "inherit: there is no teacher");
+    return LMB_OK;
+}
+
+lmb_status lmb_run_start(lmb_run *run)
+{
+    const lmb_run_config *c = run->config;
+    if (c->train.inherit)
+        LMB_TRY(check_inherit(run));
+    if (run->has_checkpoint)
+        return LMB_OK;
+    lmb_params_init(run->student.params, (uint64_t)c->train.seed);
+    if (c->init != NULL)
+        LMB_TRY(load_file(run, c->init));
+    if (c->train.inherit)
+        LMB_TRY(inherit(run));
+    lmb_params_touch(run->student.params);
+    return LMB_OK;
+}

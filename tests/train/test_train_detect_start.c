@@ -1,0 +1,140 @@
+/* Where a detector's weights begin: the backbone of a classifier's file, and
+ * neck and heads of the teacher. */
+#include "detect_runs.h"
+
+#include "tensor/shape.h"
+#include "train/network.h"
+
+#define WHOLE "retinanet_r18_fpn:fpn_channels=32,head_convs=1"
+
+static void make_weights(const char *model, int size, const char *name)
+{
+    lmb_model_spec spec;
+    lmb_network net = {0};
+    CHECK_OK(lmb_model_spec_parse(model, &spec));
+    CHECK_OK(lmb_network_make(&spec, SCENE_CLASSES, size, LMB_F32, &net));
+    lmb_params_init(net.params, 3);
+    for (int c = 0; c < 3; c++)
+        net.std[c] = 1;
+    CHECK_OK(lmb_network_save(&net, NULL, size, 0, in_folder("%s", name)));
+    lmb_network_fini(&net);
+}
+
+static int make_folder(void **state)
+{
+    if (program_folder(state) != 0)
+        return 1;
+    write_scenes("set", 4, 2, SCENE_CLASSES);
+    make_weights("resnet18", 64, "classifier.safetensors");
+    make_weights(TINY_TEACHER, 64, "teacher.safetensors");
+    return 0;
+}
+
+/* One step that moves nothing. */
+static void run_still(const char *verb, const char *flags, const char *name)
+{
+    program p = {0};
+    program_start(&p,
+        "%s --data coco:%s " TINY_FLAGS "--max-steps 1 --epochs 1 --lr 1e-30 "
+        "%s --out %s",
+        verb, in_folder("set"), flags, in_folder("%s", name));
+    program_ends(&p, 0);
+}
+
+/* Zeros have moved by the least of steps. */
+static bool same_tensor(const lmb_weights *a, const char *name,
+    const lmb_weights *b, const char *other)
+{
+    const lmb_tensor *x = lmb_weights_find(a, name);
+    const lmb_tensor *y = lmb_weights_find(b, other);
+    assert_non_null(x);
+    assert_non_null(y);
+    bool same = lmb_shape_equal(&x->shape, &y->shape);
+    const float *u = x->data, *v = y->data;
+    for (int64_t i = 0; same && i < lmb_shape_count(&x->shape); i++)
+        same = fabsf(u[i] - v[i]) < 1e-20f;
+    return same;
+}
+
+static void the_backbone_of_a_classifier(void **state)
+{
+    (void)state;
+    char flags[4 * PROGRAM_PATH];
+    lmb_weights *from = NULL, *to = NULL;
+    (void)snprintf(flags, sizeof flags, "--model " WHOLE " --init %s",
+        in_folder("classifier.safetensors"));
+    run_still("train", flags, "run");
+    CHECK_OK(lmb_weights_load(in_folder("classifier.safetensors"), &from));
+    CHECK_OK(lmb_weights_load(in_folder("run/student.safetensors"), &to));
+    int n = 0;
+    for (size_t i = 0; i < from->count; i++) {
+        char name[128];
+        if (strncmp(from->items[i].name, "fc.", 3) == 0)
+            continue;
+        (void)snprintf(name, sizeof name, "backbone.%s", from->items[i].name);
+        if (!same_tensor(from, from->items[i].name, to, name))
+            fail_msg("%s", name);
+        n++;
+    }
+    assert_int_equal(n, 100); /* 20 convolutions, 4 for each batch norm */
+    lmb_weights_free(from);
+    lmb_weights_free(to);
+}
+
+static void a_backbone_of_another_shape(void **state)
+{
+    (void)state;
+    program p = {0};
+    program_start(&p,
+        "train --model " TINY_STUDENT " --init %s --data coco:%s " TINY_FLAGS
+        "--out %s",
+        in_folder("classifier.safetensors"), in_folder("set"),
+        in_folder("out"));
+    program_ends(&p, 1);
+    assert_non_null(strstr(program_last_line(&p),
+        "tensors are missing or of another shape, the first is conv1.weight"));
+    assert_false(exists(in_folder("out")));
+}
+
+static void neck_and_heads_of_the_teacher(void **state)
+{
+    (void)state;
+    static const char *const taken[] = {"bbox_head.retina_cls.weight",
+        "bbox_head.retina_reg.bias", "bbox_head.cls_convs.0.conv.weight",
+        "neck.fpn_convs.0.conv.weight"};
+    char flags[4 * PROGRAM_PATH];
+    lmb_weights *from = NULL, *to = NULL, *alone = NULL;
+    (void)snprintf(flags, sizeof flags,
+        "--student " TINY_STUDENT " --teacher-weights %s --force "
+        "--teacher-check 0 --method pkd",
+        in_folder("teacher.safetensors"));
+    run_still("distill", flags, "alone");
+    (void)strncat(flags, " --inherit", sizeof flags - strlen(flags) - 1);
+    run_still("distill", flags, "heir");
+    CHECK_OK(lmb_weights_load(in_folder("teacher.safetensors"), &from));
+    CHECK_OK(lmb_weights_load(in_folder("heir/student.safetensors"), &to));
+    CHECK_OK(lmb_weights_load(in_folder("alone/student.safetensors"), &alone));
+    for (size_t i = 0; i < LMB_COUNT(taken); i++)
+        assert_true(same_tensor(from, taken[i], to, taken[i]));
+    assert_false(same_tensor(from, taken[0], alone, taken[0]));
+    /* What differs in shape, and the backbone, are the student's own. */
+    static const char *const own[] = {
+        "neck.lateral_convs.2.conv.weight", "backbone.layer1.0.conv1.weight"};
+    for (size_t i = 0; i < LMB_COUNT(own); i++)
+        assert_true(same_tensor(alone, own[i], to, own[i]));
+    lmb_weights_free(from);
+    lmb_weights_free(to);
+    lmb_weights_free(alone);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_backbone_of_a_classifier),
+        cmocka_unit_test(a_backbone_of_another_shape),
+        cmocka_unit_test(neck_and_heads_of_the_teacher),
+    };
+    const int failed =
+        cmocka_run_group_tests(tests, make_folder, program_folder_remove);
+    return failed + lmb_test_leaks();
+}

@@ -21,10 +21,11 @@ typedef struct sorted {
     int64_t n;
 } sorted;
 
-static bool usable(const lmb_candidate *c)
+static bool usable(const lmb_candidate *c, bool keep_empty)
 {
-    return lmb_detect_finite(&c->box) && c->box.x1 > c->box.x0 &&
-        c->box.y1 > c->box.y0 && c->score == c->score;
+    const bool area = c->box.x1 > c->box.x0 && c->box.y1 > c->box.y0;
+    return lmb_detect_finite(&c->box) && (area || keep_empty) &&
+        c->score == c->score;
 }
 
 static void sort(
@@ -35,7 +36,7 @@ static void sort(
         if (rule->height > 0 && rule->width > 0)
             from[i].box =
                 lmb_detect_clip(from[i].box, rule->height, rule->width);
-        if (usable(&from[i]))
+        if (usable(&from[i], rule->keep_empty))
             lmb_top_push(&top, lmb_top_key(lmb_top_rank(from[i].score), i));
     }
     lmb_top_sort(&top);

@@ -25,10 +25,11 @@ typedef struct lmb_post_rule {
     double nms; /* IoU above it suppresses */
     int64_t most; /* detections */
     double height, width; /* boxes are clipped to; 0: not */
+    bool keep_empty; /* boxes without area stay, as torchvision has it */
 } lmb_post_rule;
 /* Reorders the candidates: the first *kept of them are the detections, best
  * first; of equal scores the one that was pushed first. Boxes that are empty
- * or not finite are dropped. Errors: ENOMEM. */
+ * (unless kept) or not finite are dropped. Errors: ENOMEM. */
 lmb_status lmb_post_finish(const lmb_post_rule *rule, lmb_candidate *candidate,
     int64_t n, int64_t *kept) LMB_MUST_CHECK;
 

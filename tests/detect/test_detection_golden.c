@@ -271,7 +271,7 @@ static void postprocessing_agrees(void **state)
     (void)golden("postprocess", "labels", labels);
     int64_t n = pick_level(0, 48, anchor, logit, delta, found);
     n += pick_level(48, 12, anchor, logit, delta, found + n);
-    const lmb_post_rule rule = {0.5, 20, 30, 32};
+    const lmb_post_rule rule = {0.5, 20, 30, 32, false};
     int64_t kept = 0;
     CHECK_OK(lmb_post_finish(&rule, found, n, &kept));
     assert_int_equal(kept, want);

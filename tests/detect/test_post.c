@@ -76,7 +76,7 @@ static void candidates_are_clipped_sorted_and_cut(void **state)
         {UNIT(0), 0.9f, 2},
         {UNIT(0), 0.1f, 2},
     };
-    const lmb_post_rule rule = {0.5, 3, 20, 30};
+    const lmb_post_rule rule = {0.5, 3, 20, 30, false};
     int64_t kept = 0;
     CHECK_OK(lmb_post_finish(&rule, c, 8, &kept));
     assert_int_equal(kept, 3);
@@ -89,11 +89,25 @@ static void candidates_are_clipped_sorted_and_cut(void **state)
     assert_int_equal(kept, 0);
 }
 
+static void boxes_without_area_stay_if_asked(void **state)
+{
+    (void)state;
+    lmb_candidate c[] = {{UNIT(40), 0.9f, 1}, {{0, NAN, 5, 5}, 0.8f, 1}};
+    lmb_post_rule rule = {0.5, 3, 20, 30, true};
+    int64_t kept = 0;
+    CHECK_OK(lmb_post_finish(&rule, c, 2, &kept));
+    assert_int_equal(kept, 1);
+    CHECK_NEAR(c[0].score, 0.9f, 0);
+    rule.keep_empty = false;
+    CHECK_OK(lmb_post_finish(&rule, c, 1, &kept));
+    assert_int_equal(kept, 0);
+}
+
 static void running_out_of_memory_is_reported(void **state)
 {
     (void)state;
     lmb_candidate c[] = {{UNIT(0), 0.5f, 1}};
-    const lmb_post_rule rule = {0.5, 3, 0, 0};
+    const lmb_post_rule rule = {0.5, 3, 0, 0, false};
     int64_t kept = 0;
     for (int k = 0; k < 5; k++) {
         lmb_alloc_fail_at(k);
@@ -110,4 +124,5 @@ LMB_TEST_MAIN(cmocka_unit_test(suppression_is_greedy_and_within_groups),
     cmocka_unit_test(crowds_and_empty_boxes_are_fine),
     cmocka_unit_test(only_scores_above_the_threshold_are_picked),
     cmocka_unit_test(candidates_are_clipped_sorted_and_cut),
+    cmocka_unit_test(boxes_without_area_stay_if_asked),
     cmocka_unit_test(running_out_of_memory_is_reported))

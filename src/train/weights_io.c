@@ -45,7 +45,8 @@ static void end(const faults *f, const char *what, lmb_str *out)
 static bool is_ignored(const char *name)
 {
     return lmb_str_ends_with(name, "num_batches_tracked") ||
-        lmb_str_ends_with(name, "relative_position_index");
+        lmb_str_ends_with(name, "relative_position_index") ||
+        lmb_str_ends_with(name, "integral.project");
 }
 
 static bool is_real(lmb_dtype dtype)

@@ -8,9 +8,10 @@
 #include "model/model.h"
 
 /* Fills a sealed store by name. All or nothing: names and shapes are checked
- * both ways first. Ignored: "*.num_batches_tracked" and, as it follows from the
- * network, "*.relative_position_index". `path` stands in messages. Errors:
- * EFORMAT lists what is missing, misshapen and unknown, with the nearest names.
+ * both ways first. Ignored: "*.num_batches_tracked" and, as they follow from
+ * the network, "*.relative_position_index" (Swin) and "*.integral.project"
+ * (GFL). `path` stands in messages. Errors: EFORMAT lists what is missing,
+ * misshapen and unknown, with the nearest names.
  */
 lmb_status lmb_weights_to_params(
     const lmb_weights *w, const char *path, lmb_params *store) LMB_MUST_CHECK;

@@ -74,6 +74,7 @@ static void what_does_not_fit_is_listed(void **state)
     CHECK_OK(lmb_params_to_weights(a, NULL, &w));
     add(w, "bn1.num_batches_tracked", LMB_I64, 1);
     add(w, "a.attn.relative_position_index", LMB_I64, 4);
+    add(w, "bbox_head.integral.project", LMB_F32, 17);
     add(w, "fc.weights", LMB_F32, 1);
     CHECK_ERR(lmb_weights_to_params(w, "a.pth", b), LMB_EFORMAT,
         "a.pth: not of this network");

@@ -1,8 +1,6 @@
 /* anchors.c: anchors of dense heads; see the header. */
 #include "model/anchors.h"
 
-#include <math.h>
-
 void lmb_anchors_init(
     lmb_anchors *a, lmb_layout layout, int first, const int64_t input[2])
 {
@@ -12,18 +10,18 @@ void lmb_anchors_init(
         const int64_t rows = lmb_detector_side(input[0], first + i);
         const int64_t columns = lmb_detector_side(input[1], first + i);
         const int64_t stride = (int64_t)1 << (first + i);
-        a->level[i].rows = rows;
-        a->level[i].columns = columns;
-        a->level[i].step_y = (double)(a->whole ? input[0] / rows : stride);
-        a->level[i].step_x = (double)(a->whole ? input[1] / columns : stride);
+        a->level[i].grid = (lmb_anchor_grid){.height = rows,
+            .width = columns,
+            .stride_y = (double)(a->whole ? input[0] / rows : stride),
+            .stride_x = (double)(a->whole ? input[1] / columns : stride)};
     }
 }
 
 void lmb_anchors_sizes(const lmb_anchors *a, int64_t size[LMB_DETECTOR_LEVELS])
 {
     for (int i = 0; i < LMB_DETECTOR_LEVELS; i++)
-        size[i] =
-            a->level[i].rows * a->level[i].columns * a->n_ratios * a->n_sizes;
+        size[i] = a->level[i].grid.height * a->level[i].grid.width *
+            a->n_ratios * a->n_sizes;
 }
 
 int64_t lmb_anchors_count(const lmb_anchors *a)
@@ -35,47 +33,27 @@ int64_t lmb_anchors_count(const lmb_anchors *a)
     return total;
 }
 
-/* Half of an anchor's sides. */
-static void half_sides(
-    const lmb_anchors *a, int level, int kind, float *x, float *y)
-{
-    const float up = sqrtf(a->ratio[kind / a->n_sizes]);
-    const float size = a->level[level].size[kind % a->n_sizes];
-    *x = 1 / up * size / 2;
-    *y = up * size / 2;
-    if (a->whole) {
-        *x = rintf(*x);
-        *y = rintf(*y);
-    }
-}
-
-static float centre(int64_t place, double offset, double step)
-{
-    return (float)(((double)place + offset) * step);
-}
-
-static double *write_place(
-    const lmb_anchors *a, int level, int64_t row, int64_t column, double *out)
-{
-    const float cy = centre(row, a->offset, a->level[level].step_y);
-    const float cx = centre(column, a->offset, a->level[level].step_x);
-    for (int kind = 0; kind < a->n_ratios * a->n_sizes; kind++) {
-        float x, y;
-        half_sides(a, level, kind, &x, &y);
-        *out++ = cx - x;
-        *out++ = cy - y;
-        *out++ = cx + x;
-        *out++ = cy + y;
-    }
-    return out;
-}
-
 void lmb_anchors_write(const lmb_anchors *a, double *out)
 {
-    for (int i = 0; i < LMB_DETECTOR_LEVELS; i++)
-        for (int64_t row = 0; row < a->level[i].rows; row++)
-            for (int64_t column = 0; column < a->level[i].columns; column++)
-                out = write_place(a, i, row, column, out);
+    int64_t size[LMB_DETECTOR_LEVELS];
+    lmb_anchors_sizes(a, size);
+    for (int i = 0; i < LMB_DETECTOR_LEVELS; i++) {
+        lmb_anchor_base base = lmb_anchor_base_of(
+            1, a->n_ratios, a->ratio, a->n_sizes, a->level[i].size);
+        if (a->whole)
+            lmb_anchor_base_round(&base);
+        lmb_anchor_fill(&a->level[i].grid, &base, out);
+        out += 4 * size[i];
+    }
+}
+
+void lmb_points_write(const lmb_anchors *a, double *out)
+{
+    for (int i = 0; i < LMB_DETECTOR_LEVELS; i++) {
+        const lmb_anchor_grid *grid = &a->level[i].grid;
+        lmb_point_fill(grid, a->offset, out);
+        out += 2 * grid->height * grid->width;
+    }
 }
 
 /* Room for `width` numbers of each anchor; NULL once the graph has failed. */
@@ -92,16 +70,6 @@ lmb_value lmb_anchors_constant(lmb_graph *g, const lmb_anchors *a)
         return LMB_NONE;
     lmb_anchors_write(a, data);
     return lmb_graph_constant(g, LMB_SHAPE(lmb_anchors_count(a), 4), data, 0);
-}
-
-void lmb_points_write(const lmb_anchors *a, double *out)
-{
-    for (int i = 0; i < LMB_DETECTOR_LEVELS; i++)
-        for (int64_t row = 0; row < a->level[i].rows; row++)
-            for (int64_t column = 0; column < a->level[i].columns; column++) {
-                *out++ = centre(column, a->offset, a->level[i].step_x);
-                *out++ = centre(row, a->offset, a->level[i].step_y);
-            }
 }
 
 lmb_value lmb_points_constant(lmb_graph *g, const lmb_anchors *a)

@@ -2,30 +2,27 @@
  *
  * At place (y, x) of a level lie, in this order, for each ratio r (height to
  * width) and each size s the box of width s / sqrt(r) and height s sqrt(r)
- * around ((x + offset) step, (y + offset) step). Computed in f32, operation by
- * operation as mmdetection's AnchorGenerator (no centre offset) and, with
- * `whole` and its steps, torchvision's do, since ties between overlaps decide
- * assignments. */
+ * around (x step, y step); detect/anchor.h makes them. */
 #ifndef LMB_MODEL_ANCHORS_H
 #define LMB_MODEL_ANCHORS_H
 
+#include "detect/anchor.h"
 #include "model/detector.h"
 
 enum { LMB_ANCHOR_KINDS = 3 };
 
 typedef struct lmb_anchors {
     int n_ratios, n_sizes;
-    float ratio[LMB_ANCHOR_KINDS];
-    double offset; /* 0 or 0.5 */
+    double ratio[LMB_ANCHOR_KINDS];
+    double offset; /* of points: ((x + offset) step, ..); 0 or 0.5 */
     bool whole; /* corners of the boxes around 0 are rounded */
     struct {
-        int64_t rows, columns;
-        double step_y, step_x;
-        float size[LMB_ANCHOR_KINDS];
+        lmb_anchor_grid grid;
+        double size[LMB_ANCHOR_KINDS];
     } level[LMB_DETECTOR_LEVELS];
 } lmb_anchors;
 
-/* Sets rows, columns and steps for an input of height and width: the strides
+/* Sets the grids for an input of height and width: the strides
  * themselves, or (torchvision) what is left of input / places. `whole` too. */
 void lmb_anchors_init(
     lmb_anchors *a, lmb_layout layout, int first, const int64_t input[2]);

@@ -2,7 +2,7 @@
  *
  * Four stages with strides 4, 8, 16, 32 to the input; declares them as taps
  * c2..c5. Parameters lie under the scope that is open, with torchvision's
- * names inside, so that ImageNet weights load by name.
+ * names inside (Swin: mmdetection's), so that ImageNet weights load by name.
  *
  * Options (lmb_model_opts): width scales all channels (to multiples of 8);
  * frozen_stages: the parameters of these parts are buffers (nn->frozen);
@@ -21,10 +21,14 @@ typedef enum lmb_backbone {
     LMB_BACKBONE_X101, /* ResNeXt 32x4d */
     LMB_BACKBONE_X101_64, /* ResNeXt 64x4d */
     LMB_BACKBONE_MV2,
+    LMB_BACKBONE_SWIN_T,
+    LMB_BACKBONE_SWIN_S,
 } lmb_backbone;
 
+/* first: 2 or 3, the first stage that is wanted, of c[0] = c2 .. c[3] = c5
+ * (Swin's outputs have a norm of their own; c[0] is LMB_NONE if not wanted). */
 void lmb_backbone_build(lmb_nn *nn, lmb_backbone which,
-    const lmb_model_opts *opts, lmb_value x, lmb_value c[4]);
+    const lmb_model_opts *opts, int first, lmb_value x, lmb_value c[4]);
 
 /* The families; called by lmb_backbone_build alone. Stage i (0: the stem) is
  * opened by lmb_backbone_stage(nn, opts, i), which sets nn->frozen. */

@@ -16,6 +16,7 @@ const lmb_model_opts *lmb_detector_opts(const lmb_nn *nn)
         .rois = 512,
         .frozen_stages = 1,
         .norm_eval = true,
+        .drop_path = 0.2,
     };
     return nn->options != NULL ? nn->options : &usual;
 }

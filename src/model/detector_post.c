@@ -37,7 +37,7 @@ lmb_status lmb_detector_candidates(const lmb_detect_call *call,
 {
     const float *logits = NULL, *second = NULL;
     int64_t rows = 0, first = 0;
-    *out = (lmb_found_list){NULL, 0, 0};
+    *out = (lmb_found_list){NULL, NULL, 0, 0};
     for (int i = 0; i < LMB_DETECTOR_LEVELS; i++)
         rows += size[i];
     LMB_TRY(lmb_detector_rows_of(call, 0, rows, call->classes, &logits));
@@ -52,17 +52,48 @@ lmb_status lmb_detector_candidates(const lmb_detect_call *call,
     return LMB_OK;
 }
 
+static double stride_of(
+    const int64_t size[LMB_DETECTOR_LEVELS], int first, int64_t place)
+{
+    int level = 0;
+    for (; level < LMB_DETECTOR_LEVELS - 1 && place >= size[level]; level++)
+        place -= size[level];
+    return 1 << (first + level);
+}
+
+lmb_status lmb_detector_around(const lmb_anchors *points,
+    const float *distances, bool in_strides, int first, lmb_found_list *p)
+{
+    int64_t size[LMB_DETECTOR_LEVELS];
+    double *point = NULL;
+    LMB_TRY(LMB_NEW(point, 2 * lmb_anchors_count(points)));
+    lmb_points_write(points, point);
+    lmb_anchors_sizes(points, size);
+    for (int64_t i = 0; i < p->count; i++) {
+        const int64_t at = p->place[i];
+        const double unit = in_strides ? stride_of(size, first, at) : 1;
+        double d[4], box[4];
+        for (int k = 0; k < 4; k++)
+            d[k] = unit * distances[4 * at + k];
+        lmb_detect_around(point + 2 * at, d, box);
+        p->item[i].box = lmb_detect_box(box);
+    }
+    lmb_free(point);
+    return LMB_OK;
+}
+
 lmb_status lmb_detector_finish(lmb_found_list *p, const lmb_found_rule *rule,
     const lmb_detect_call *call, int64_t capacity, lmb_detected *out,
     int64_t *count)
 {
-    for (int64_t i = 0; i < p->count; i++)
-        p->list[i].box =
-            lmb_detect_clip(p->list[i].box, call->size[0], call->size[1]);
-    LMB_TRY(lmb_found_finish(p, rule));
-    *count = p->count < capacity ? p->count : capacity;
+    const lmb_post_rule last = {.nms = rule->nms,
+        .most = rule->per_image < capacity ? rule->per_image : capacity,
+        .height = call->size[0],
+        .width = call->size[1],
+        .keep_empty = rule->keep_empty};
+    LMB_TRY(lmb_post_finish(&last, p->item, p->count, count));
     for (int64_t i = 0; i < *count; i++) {
-        const lmb_found *c = &p->list[i];
+        const lmb_candidate *c = &p->item[i];
         out[i] = (lmb_detected){
             {c->box.x0, c->box.y0, c->box.x1, c->box.y1}, c->score, c->label};
     }

@@ -2,7 +2,7 @@
 #ifndef LMB_MODEL_DETECTOR_POST_H
 #define LMB_MODEL_DETECTOR_POST_H
 
-#include "model/detector.h"
+#include "model/anchors.h"
 #include "model/found.h"
 
 /* The caller's limits, or else the detector's. */
@@ -18,6 +18,11 @@ lmb_status lmb_detector_rows_of(const lmb_detect_call *call, int i,
 lmb_status lmb_detector_candidates(const lmb_detect_call *call,
     const int64_t size[LMB_DETECTOR_LEVELS], int factor,
     const lmb_found_rule *rule, lmb_found_list *out) LMB_MUST_CHECK;
+/* Boxes of candidates from their points and four distances each, in pixels or
+ * in strides of their level (2^first and so on). ENOMEM. */
+lmb_status lmb_detector_around(const lmb_anchors *points,
+    const float *distances, bool in_strides, int first,
+    lmb_found_list *p) LMB_MUST_CHECK;
 /* Boxes are clipped to the picture, suppressed, and the best written. */
 lmb_status lmb_detector_finish(lmb_found_list *p, const lmb_found_rule *rule,
     const lmb_detect_call *call, int64_t capacity, lmb_detected *out,

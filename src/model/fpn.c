@@ -100,7 +100,7 @@ void lmb_fpn_on_backbone(const lmb_model *m, lmb_nn *nn, lmb_value x, int first,
     if (torchvision && opts->norm_eval)
         nn->bn_eps = 0;
     lmb_nn_push(nn, "%s", torchvision ? "backbone.body" : "backbone");
-    lmb_backbone_build(nn, (lmb_backbone)m->variant, opts, x, c);
+    lmb_backbone_build(nn, (lmb_backbone)m->variant, opts, first, x, c);
     lmb_nn_pop(nn);
     nn->bn_eps = eps;
     lmb_fpn_build(nn, &rule, c, p);

@@ -22,6 +22,7 @@ typedef struct lmb_model_opts {
     int64_t rois; /* proposals of an image that train the RoI head; 512 */
     int64_t frozen_stages; /* backbone: -1 none, 0 stem, 1 stem + stage 1 .. */
     bool norm_eval; /* backbone's batch norm keeps its running statistics */
+    double drop_path; /* Swin: stochastic depth; 0.2 */
 } lmb_model_opts;
 extern const lmb_opt lmb_model_opts_table[];
 

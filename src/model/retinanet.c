@@ -10,6 +10,7 @@
  * before p7, anchors rounded to whole pixels, strides from the ratio of sizes,
  * each image's loss divided by its own positives and the mean taken; batch
  * norms with eps 0, as its published weights want). */
+#include "detect/match.h"
 #include "model/anchors.h"
 #include "model/backbone.h"
 #include "model/detector_post.h"
@@ -51,10 +52,10 @@ static lmb_anchors anchor_rule(const lmb_model *m, const int64_t input[2])
     lmb_anchors_init(&a, lmb_detector_layout(m), FIRST, input);
     a.n_ratios = a.n_sizes = 3;
     for (int k = 0; k < 3; k++) {
-        a.ratio[k] = (float)(0.5 * (1 << k));
+        a.ratio[k] = 0.5 * (1 << k);
         for (int i = 0; i < LMB_DETECTOR_LEVELS; i++) {
             const double size = (32 << i) * pow(2, k / 3.0);
-            a.level[i].size[k] = (float)(a.whole ? floor(size) : size);
+            a.level[i].size[k] = a.whole ? floor(size) : size;
         }
     }
     return a;
@@ -133,7 +134,9 @@ static void losses(const lmb_model *m, lmb_nn *nn, const outputs *o,
         .positive = 0.5,
         .negative = 0.4,
         .least = 0,
-        .low_quality = true};
+        .low_quality = lmb_detector_layout(m) == LMB_LAYOUT_TORCHVISION
+            ? LMB_LOW_QUALITY_OWN
+            : LMB_LOW_QUALITY_TAKE};
     const lmb_assigned assigned =
         lmb_assign_max_iou(g, anchors, nn->detection->truth, &rule);
     const lmb_value target = lmb_box_encode(g, anchors, assigned.box, unit_std);
@@ -208,12 +211,12 @@ static lmb_status decode(
     LMB_TRY(LMB_NEW(anchors, 4 * lmb_anchors_count(a)));
     lmb_anchors_write(a, anchors);
     for (int64_t i = 0; i < candidates->count; i++) {
-        const int64_t at = 4 * candidates->list[i].place;
+        const int64_t at = 4 * candidates->place[i];
         const double delta[4] = {
             offsets[at], offsets[at + 1], offsets[at + 2], offsets[at + 3]};
         double box[4];
         lmb_detect_decode(anchors + at, delta, unit_std, LMB_DETECT_MOST, box);
-        candidates->list[i].box = lmb_detect_box(box);
+        candidates->item[i].box = lmb_detect_box(box);
     }
     lmb_free(anchors);
     return LMB_OK;
@@ -225,12 +228,13 @@ static lmb_status postprocess(const lmb_model *m, const lmb_detect_call *call,
     const lmb_found_rule usual = {.score = 0.05,
         .nms = 0.5,
         .top = 1000,
-        .per_image = lmb_detector_layout(m) == LMB_LAYOUT_MMDET ? 100 : 300};
+        .per_image = lmb_detector_layout(m) == LMB_LAYOUT_MMDET ? 100 : 300,
+        .keep_empty = lmb_detector_layout(m) == LMB_LAYOUT_TORCHVISION};
     const lmb_found_rule rule = lmb_detector_rule(call, &usual);
     const lmb_anchors a = anchor_rule(m, call->input);
     int64_t size[LMB_DETECTOR_LEVELS];
     const float *offsets = NULL;
-    lmb_found_list p = {NULL, 0, 0};
+    lmb_found_list p = {NULL, NULL, 0, 0};
     lmb_status st = LMB_OK;
     lmb_anchors_sizes(&a, size);
     LMB_TRY(lmb_detector_rows_of(call, 1, lmb_anchors_count(&a), 4, &offsets));
@@ -243,7 +247,7 @@ done:
     return st;
 }
 
-#define RETINANET(ident, which, layout) \
+#define RETINANET_WITH(ident, which, layout, more) \
     const lmb_model lmb_model_##ident = { \
         .name = #ident, \
         .task = "detection", \
@@ -256,9 +260,10 @@ done:
         .postprocess = postprocess, \
         .head_tail = head_tail, \
         .head_factor = ANCHORS, \
-        .options = LMB_DENSE_OPTIONS, \
+        .options = LMB_DENSE_OPTIONS | (more), \
         .pad = 32, \
     }
+#define RETINANET(ident, which, layout) RETINANET_WITH(ident, which, layout, 0)
 RETINANET(retinanet_r18_fpn, LMB_BACKBONE_R18, LMB_LAYOUT_MMDET);
 RETINANET(retinanet_r34_fpn, LMB_BACKBONE_R34, LMB_LAYOUT_MMDET);
 RETINANET(retinanet_r50_fpn, LMB_BACKBONE_R50, LMB_LAYOUT_MMDET);
@@ -268,3 +273,7 @@ RETINANET(retinanet_x101_fpn, LMB_BACKBONE_X101, LMB_LAYOUT_MMDET);
 RETINANET(retinanet_x101_64x4d_fpn, LMB_BACKBONE_X101_64, LMB_LAYOUT_MMDET);
 RETINANET(retinanet_mv2_fpn, LMB_BACKBONE_MV2, LMB_LAYOUT_MMDET);
 RETINANET(retinanet_resnet50_fpn, LMB_BACKBONE_R50, LMB_LAYOUT_TORCHVISION);
+RETINANET_WITH(retinanet_swin_t_fpn, LMB_BACKBONE_SWIN_T, LMB_LAYOUT_MMDET,
+    LMB_SWIN_OPTIONS);
+RETINANET_WITH(retinanet_swin_s_fpn, LMB_BACKBONE_SWIN_S, LMB_LAYOUT_MMDET,
+    LMB_SWIN_OPTIONS);

@@ -18,6 +18,8 @@
 typedef struct detector_run {
     lmb_model_spec spec;
     bool exact;
+    bool given_rois; /* in evaluation: the file's */
+    const char *quarter; /* parameters of this prefix count a quarter; NULL */
     int classes;
     int64_t size[2]; /* of the input */
     json_t *golden;
@@ -95,6 +97,31 @@ static inline void detector_truth(detector_run *r)
     r->truth.draw = lmb_graph_index_constant(r->g, LMB_SHAPE(4), draw);
 }
 
+static inline lmb_value detector_rois(detector_run *r)
+{
+    enum { MOST = 16 };
+    double roi[5 * MOST];
+    const json_t *rois = json_object_get(r->golden, "rois");
+    const size_t n = json_array_size(rois);
+    assert_true(n <= MOST);
+    for (size_t i = 0; i < 5 * n; i++)
+        roi[i] = detector_number(json_array_get(rois, i / 5), i % 5);
+    return lmb_graph_constant(r->g, LMB_SHAPE((int64_t)n, 5), roi, 0);
+}
+
+static inline void detector_weights(detector_run *r)
+{
+    golden_parameters(r->params);
+    for (int i = 0; r->quarter != NULL && i < lmb_params_count(r->params);
+         i++) {
+        lmb_param *p = lmb_params_at(r->params, i);
+        if (strncmp(p->name, r->quarter, strlen(r->quarter)) != 0)
+            continue;
+        for (int64_t k = 0; k < p->count; k++)
+            lmb_param_set(p, k, lmb_param_get(p, k) / 4);
+    }
+}
+
 /* Builds the network on the images of the rule. */
 static inline void detector_build(detector_run *r, lmb_mode mode)
 {
@@ -112,6 +139,8 @@ static inline void detector_build(detector_run *r, lmb_mode mode)
     if (mode == LMB_MODE_TRAIN) {
         detector_truth(r);
         r->io.truth = &r->truth;
+    } else if (r->given_rois) {
+        r->io.rois = detector_rois(r);
     }
     r->nn.options = &r->spec.opts;
     r->nn.detection = &r->io;
@@ -121,7 +150,7 @@ static inline void detector_build(detector_run *r, lmb_mode mode)
     (void)r->spec.model->build(r->spec.model, &r->nn, x, r->classes);
     CHECK_OK(lmb_graph_status(r->g));
     CHECK_OK(lmb_params_seal(r->params));
-    golden_parameters(r->params);
+    detector_weights(r);
 }
 
 static inline void detector_run_plan(
@@ -168,25 +197,22 @@ static inline void detector_check_summary(const detector_run *r,
         tolerance * detector_number(want, 2));
 }
 
-/* The outputs in the file's order are io.output from `first` on. */
-static inline void detector_check_outputs(
-    detector_run *r, int first, double tolerance)
+/* The outputs in the file's order are `values`. */
+static inline void detector_check_values(
+    detector_run *r, int n, const lmb_value *values, double tolerance)
 {
     const json_t *outputs = json_object_get(r->golden, "outputs");
     const char *name;
     json_t *want;
-    int i = first;
-    detector_build(r, LMB_MODE_EVAL);
+    int i = 0;
+    assert_int_equal(n, json_object_size(outputs));
     if (!r->exact) {
-        lmb_passes_forward(r->g, r->io.n_outputs, r->io.output);
-        lmb_passes_backward(r->g, r->io.n_outputs, r->io.output);
+        lmb_passes_forward(r->g, n, values);
+        lmb_passes_backward(r->g, n, values);
     }
-    detector_run_plan(r, r->io.n_outputs, r->io.output);
+    detector_run_plan(r, n, values);
     json_object_foreach((json_t *)outputs, name, want)
-    {
-        assert_true(i < r->io.n_outputs);
-        detector_check_summary(r, name, want, r->io.output[i++], tolerance);
-    }
+        detector_check_summary(r, name, want, values[i++], tolerance);
 }
 
 /* --- losses --------------------------------------------------------------- */
@@ -303,7 +329,9 @@ static inline void detector_check_detections(
     }
 }
 
-static inline void detector_check_post(detector_run *r)
+/* `first`: outputs that the file has no rule for; the others follow. */
+static inline void detector_check_post_with(
+    detector_run *r, const lmb_detect_call *first)
 {
     enum { MOST = 300 };
     lmb_detected found[MOST];
@@ -311,10 +339,12 @@ static inline void detector_check_post(detector_run *r)
     const json_t *rules = json_object_get(r->golden, "post_rule");
     const json_t *want = json_object_get(r->golden, "post");
     const json_t *sizes = json_object_get(r->golden, "sizes");
-    lmb_detect_call call = {.opts = &r->spec.opts,
-        .classes = r->classes,
-        .input = {r->size[0], r->size[1]},
-        .detect = {.per_image = 100}};
+    lmb_detect_call call = *first;
+    call.opts = &r->spec.opts;
+    call.classes = r->classes;
+    call.input[0] = r->size[0];
+    call.input[1] = r->size[1];
+    call.detect.per_image = 100;
     for (size_t i = 0; i < json_array_size(rules); i++)
         detector_fill(json_array_get(rules, i), &call, &data[i]);
     for (call.image = 0; call.image < DETECTOR_IMAGES; call.image++) {
@@ -330,6 +360,12 @@ static inline void detector_check_post(detector_run *r)
         lmb_free(data[i]);
 }
 
+static inline void detector_check_post(detector_run *r)
+{
+    const lmb_detect_call none = {0};
+    detector_check_post_with(r, &none);
+}
+
 static const detector_limits detector_exact = {1e-9, 1e-9, 1e-8, 1e-10};
 /* Rounding decides the side of some ReLU, as model_check.h says. */
 static const detector_limits detector_fast = {1e-4, 1e-4, 0.05, 1e-4};
@@ -339,7 +375,8 @@ static inline void detector_check(const char *text, const char *golden,
 {
     detector_run r;
     detector_open(&r, text, golden, exact);
-    detector_check_outputs(&r, 0, limits->outputs);
+    detector_build(&r, LMB_MODE_EVAL);
+    detector_check_values(&r, r.io.n_outputs, r.io.output, limits->outputs);
     detector_check_train(&r, limits);
     detector_close(&r);
 }

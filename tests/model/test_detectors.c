@@ -19,6 +19,20 @@ static const struct {
     {"retinanet_x101_64x4d_fpn", 95866932, "37"},
     {"retinanet_mv2_fpn", 11488244, "37"},
     {"retinanet_resnet50_fpn", 33839924, "37"},
+    {"fcos_r18_fpn", 19275674, "37"},
+    {"fcos_r34_fpn", 29383834, "37"},
+    {"fcos_r50_fpn", 32295322, "37"},
+    {"fcos_r101_fpn", 51287450, "37"},
+    {"fcos_resnet50_fpn", 32297365, "37"},
+    {"gfl_r18_fpn", 19420889, "37"},
+    {"gfl_r34_fpn", 29529049, "37"},
+    {"gfl_r50_fpn", 32440537, "37"},
+    {"gfl_r101_fpn", 51432665, "37"},
+    {"faster_rcnn_r18_fpn", 28684256, "26"},
+    {"faster_rcnn_r34_fpn", 38792416, "26"},
+    {"faster_rcnn_r50_fpn", 41753056, "26"},
+    {"faster_rcnn_r101_fpn", 60745184, "26"},
+    {"fasterrcnn_resnet50_fpn", 41757156, "26"},
 };
 
 static const lmb_shape *tap_shape(const lmb_model_info *info, const char *name)

@@ -10,6 +10,14 @@ static void it_computes_what_torchvision_does(void **state)
         &detector_fast);
 }
 
+static void in_the_other_layout_it_computes_what_the_paper_says(void **state)
+{
+    static const char text[] = "retinanet_r18_fpn:fpn_channels=64,head_convs=2";
+    (void)state;
+    detector_check(text, "retinanet_r18_fpn", true, &detector_exact);
+    detector_check(text, "retinanet_r18_fpn", false, &detector_fast);
+}
+
 static void detections_are_those_of_torchvision(void **state)
 {
     detector_run r;
@@ -21,4 +29,5 @@ static void detections_are_those_of_torchvision(void **state)
 }
 
 LMB_TEST_MAIN(cmocka_unit_test(it_computes_what_torchvision_does),
+    cmocka_unit_test(in_the_other_layout_it_computes_what_the_paper_says),
     cmocka_unit_test(detections_are_those_of_torchvision))

@@ -46,6 +46,7 @@ static lmb_status load_config(
     run->cache = NULL;
     run->resume = true;
     run->train.teacher_check = 0;
+    run->train.precision = LMB_PRECISION_F32; /* of any processor */
     run->train.loader_threads = 1;
     return LMB_OK;
 }

@@ -133,7 +133,8 @@ static lmb_status get_scalars(const lmb_weights *w, const char *path,
         LMB_TRY(get_integer(w, path, key, &optim_steps[i]));
     }
     const char *hash = lmb_weights_meta_get(w, "state.config");
-    if (hash == NULL || strcmp(hash, s->config_hash) != 0)
+    if (s->config_hash[0] != '\0' &&
+        (hash == NULL || strcmp(hash, s->config_hash) != 0))
         return LMB_FAIL(LMB_EFORMAT,
             "%s: made with other data, networks, methods or options (%s, not "
             "%s); resume with the run's own configuration",

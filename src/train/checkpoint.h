@@ -25,7 +25,7 @@ typedef struct lmb_run_state {
     double best[LMB_MAX_SCORES], last[LMB_MAX_SCORES];
     int64_t best_epoch;
     lmb_runlog_mark mark;
-    char config_hash[20]; /* of what must not change on resume */
+    char config_hash[20]; /* of what must not change on resume; "": any */
 } lmb_run_state;
 
 lmb_status lmb_checkpoint_save(

@@ -28,7 +28,8 @@ static const char style[] =
     ".shots{display:grid;gap:.6em;margin:.6em 0;grid-template-columns:repeat("
     "var(--n),1fr)}.shots figure{max-width:none}"
     ".shots img{width:100%;height:auto;display:block}"
-    ".wide{overflow-x:auto}.shots figcaption{font-size:12.5px;color:#5d626b}"
+    ".wide{overflow-x:auto}.wide table{font-size:13px}.shots "
+    "figcaption{font-size:12.5px;color:#5d626b}"
     ".note{color:#5d626b}summary{cursor:pointer}";
 
 void lmb__html_head(lmb_str *out, const char *title)

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { QUALITY = 85, LEAST_SIDE = 320, MOST_MARKS = 100 };
+enum { QUALITY = 85, LEAST_SIDE = 200, MOST_MARKS = 100 };
 
 /* --- a picture as text ---------------------------------------------------- */
 

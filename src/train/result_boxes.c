@@ -1,9 +1,10 @@
 /* result_boxes.c: what a finished run of a detector leaves for the report.
  *
  * truth.json (COCO instances of the test split), detections.json and
- * teacher_detections.json (COCO results), so that any tool can score them
- * without the data set; and samples/ID.jpg, a few of the pictures, small.
- * Boxes are rounded to a thousandth of a pixel, scores to 1e-6. */
+ * teacher_detections.json (COCO results; of the last stage's teacher), so that
+ * any tool can score them without the data set; and samples/ID.jpg, a few of
+ * the pictures, small. Boxes are rounded to a thousandth of a pixel, scores to
+ * 1e-6. */
 #include "train/result_boxes.h"
 
 #include "base/file.h"

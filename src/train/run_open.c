@@ -510,7 +510,8 @@ static lmb_status open_run(lmb_run *run)
     LMB_TRY(lmb_run_cache_open(run));
     LMB_TRY(lmb_run_open_connectors(run));
     LMB_TRY(open_state(run));
-    LMB_TRY(hash_config(run));
+    if (!run->looked_at)
+        LMB_TRY(hash_config(run));
     return open_directory(run);
 }
 

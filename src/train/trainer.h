@@ -55,7 +55,8 @@ typedef struct lmb_observer {
 lmb_status lmb_run_open(const lmb_run_config *config,
     const lmb_observer *observer, lmb_run **out) LMB_MUST_CHECK;
 /* The state that a run has saved, to be looked at: nothing is written, no lock
- * is taken, and it cannot be trained. The same as config but for resume. */
+ * is taken, and it cannot be trained. config->resume is set. Networks and
+ * methods must be those of the run; precision and data may be others. */
 lmb_status lmb_run_look(
     const lmb_run_config *config, lmb_run **out) LMB_MUST_CHECK;
 /* Trains to the end. ENUMERIC names loss and layer (the last good checkpoint

@@ -1,6 +1,5 @@
 /* report_detect.c: what the page says of detectors: each class's AP of
- * teachers and students side by side, precision over recall, and what is taken
- * for what. */
+ * teachers and students side by side, and precision over recall. */
 #include "train/report_impl.h"
 
 #include <math.h>
@@ -114,45 +113,66 @@ static double largest_ap(const columns *all)
     return ceil(most * 10) / 10;
 }
 
-/* One row of bars a class, from left to right. */
-static void add_class_bars(lmb_str *out, const columns *all)
+/* Bars from left to right: a group a class, in it a bar a column. */
+typedef struct bars {
+    int bar, row, height; /* of one; of a group with its gap; of all */
+    double most, unit; /* AP at the right end; pixels for 1 */
+} bars;
+
+enum { BARS_WIDTH = 560, BARS_LEFT = 110, BARS_FOOT = 24 };
+
+static bars layout_of(const columns *all)
 {
-    enum { WIDTH = 560, LEFT = 110, GAP = 6 };
-    const int bar = all->count < 3 ? 12 : 7;
-    const lmb_report_run *first = all->items[0].run;
-    const int row = bar * all->count + GAP;
-    const int height = row * (int)first->n_classes + 24;
-    const double most = largest_ap(all);
-    const double unit = (WIDTH - LEFT - 10) / most;
-    lmb_str_printf(out,
-        "<figure><h3>AP by class</h3>\n<svg viewBox=\"0 0 %d %d\" "
-        "role=\"img\">\n",
-        WIDTH, height);
-    for (int t = 0; t <= 4; t++)
+    bars b = {.bar = all->count < 3 ? 12 : 7, .most = largest_ap(all)};
+    b.row = b.bar * all->count + 6;
+    b.height = b.row * (int)all->items[0].run->n_classes + BARS_FOOT;
+    b.unit = (BARS_WIDTH - BARS_LEFT - 10) / b.most;
+    return b;
+}
+
+static void add_bar_axis(lmb_str *out, const bars *b)
+{
+    for (int t = 0; t <= 4; t++) {
+        const double v = b->most * t / 4, x = BARS_LEFT + b->unit * v;
         lmb_str_printf(out,
             "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"0\" y2=\"%d\"/>"
             "<text class=\"tick\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">"
             "%.3g</text>\n",
-            LEFT + unit * most * t / 4, LEFT + unit * most * t / 4, height - 20,
-            LEFT + unit * most * t / 4, height - 6, most * t / 4);
-    for (size_t i = 0; i < first->n_classes; i++) {
-        const int y = row * (int)i;
-        lmb_str_printf(out,
-            "<text class=\"tick\" x=\"%d\" y=\"%d\" text-anchor=\"end\">",
-            LEFT - 6, y + (row + 6) / 2);
-        lmb__html(out, first->classes[i].name);
-        lmb_str_add(out, "</text>\n");
-        for (int k = 0; k < all->count; k++) {
-            const double v = ap_of(&all->items[k], first->classes[i].name);
-            lmb_str_printf(out,
-                "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" "
-                "fill=\"%s\"/>\n",
-                LEFT, y + bar * k, unit * (v > 0 ? v : 0), bar - 1,
-                lmb__svg_color(k));
-        }
+            x, x, b->height - 20, x, b->height - 6, v);
     }
-    lmb_str_add(out, "</svg>\n");
+}
+
+static void add_bar_group(
+    lmb_str *out, const columns *all, const bars *b, const char *name, int y)
+{
+    lmb_str_printf(out,
+        "<text class=\"tick\" x=\"%d\" y=\"%d\" text-anchor=\"end\">",
+        BARS_LEFT - 6, y + (b->row + 6) / 2);
+    lmb__html(out, name);
+    lmb_str_add(out, "</text>\n");
+    for (int k = 0; k < all->count; k++) {
+        const double v = ap_of(&all->items[k], name);
+        lmb_str_printf(out,
+            "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" "
+            "fill=\"%s\"/>\n",
+            BARS_LEFT, y + b->bar * k, b->unit * (v > 0 ? v : 0), b->bar - 1,
+            lmb__svg_color(k));
+    }
+}
+
+static void add_class_bars(lmb_str *out, const columns *all)
+{
+    const lmb_report_run *first = all->items[0].run;
+    const bars b = layout_of(all);
     const char *names[MOST_COLUMNS];
+    lmb_str_printf(out,
+        "<figure><h3>AP by class</h3>\n<svg viewBox=\"0 0 %d %d\" "
+        "role=\"img\">\n",
+        BARS_WIDTH, b.height);
+    add_bar_axis(out, &b);
+    for (size_t i = 0; i < first->n_classes; i++)
+        add_bar_group(out, all, &b, first->classes[i].name, b.row * (int)i);
+    lmb_str_add(out, "</svg>\n");
     for (int k = 0; k < all->count; k++)
         names[k] = all->items[k].name;
     lmb__svg_legend(out, all->count, names);
@@ -233,7 +253,20 @@ done:
     return st;
 }
 
-/* The classes with the most objects, each a curve. */
+/* The class with the most objects that is not taken yet, or -1. */
+static int32_t next_class(const lmb_coco_scores *s, bool *taken)
+{
+    int32_t best = -1;
+    for (int32_t c = 0; c < s->categories; c++)
+        if (!taken[c] && s->classes[c].truths > 0 &&
+            (best < 0 || s->classes[c].truths > s->classes[best].truths))
+            best = c;
+    if (best >= 0)
+        taken[best] = true;
+    return best;
+}
+
+/* A curve for each of the classes with the most objects. */
 static lmb_status add_class_precision(lmb_str *out, const lmb_report_boxes *b)
 {
     const lmb_coco_scores *s = &b->scores;
@@ -242,118 +275,23 @@ static lmb_status add_class_precision(lmb_str *out, const lmb_report_boxes *b)
     int n = 0;
     bool *taken = NULL;
     lmb_status st = LMB_OK;
-    LMB_GOTO(LMB_NEW(curves, MOST_CURVES), st, done);
+    LMB_TRY(LMB_NEW(curves, MOST_CURVES));
     LMB_GOTO(LMB_NEW(taken, s->categories), st, done);
     while (n < MOST_CURVES) {
-        int32_t best = -1;
-        for (int32_t c = 0; c < s->categories; c++)
-            if (!taken[c] && s->classes[c].truths > 0 &&
-                (best < 0 || s->classes[c].truths > s->classes[best].truths))
-                best = c;
-        if (best < 0)
+        const int32_t c = next_class(s, taken);
+        if (c < 0)
             break;
-        taken[best] = true;
-        names[n] = b->files.truth.categories[best].name;
-        LMB_GOTO(curve_init(&curves[n]), st, done);
-        memcpy(curves[n++].y, s->classes[best].precision,
-            sizeof s->classes[best].precision);
+        names[n] = b->files.truth.categories[c].name;
+        LMB_GOTO(curve_init(&curves[n++]), st, done);
+        memcpy(curves[n - 1].y, s->classes[c].precision,
+            sizeof s->classes[c].precision);
     }
     put_curves(
         out, "precision over recall at IoU 0.5, by class", n, curves, names);
 done:
     lmb_free(taken);
-    if (curves != NULL)
-        curves_free(MOST_CURVES, curves);
+    curves_free(MOST_CURVES, curves);
     return st;
-}
-
-/* --- what is taken for what ----------------------------------------------- */
-
-static const char *row_name(const lmb_report_boxes *b, int32_t i, bool found)
-{
-    if (i < (int32_t)b->files.truth.n_categories)
-        return b->files.truth.categories[i].name;
-    return found ? "(missed)" : "(nothing there)";
-}
-
-/* Cells of `side` pixels from (left, top) on. */
-typedef struct board {
-    int left, top, side;
-} board;
-
-/* Blue on the diagonal, red beside it; `share` of the row's boxes. */
-static void add_cell(lmb_str *out, const lmb_report_run *run, const board *b,
-    int32_t row, int32_t k, double share)
-{
-    static const double fade[2][3] = {{30, 170, 170}, {200, 140, 40}};
-    const int64_t count =
-        run->confusion.count[row * (run->confusion.categories + 1) + k];
-    const double *f = fade[row == k];
-    const int x = b->left + b->side * k, y = b->top + b->side * row;
-    lmb_str_printf(out,
-        "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" "
-        "fill=\"rgb(%.0f,%.0f,%.0f)\"><title>",
-        x, y, b->side - 1, b->side - 1, 255 - f[0] * share, 255 - f[1] * share,
-        255 - f[2] * share);
-    lmb__html(out, row_name(&run->student_boxes, row, false));
-    lmb_str_add(out, " as ");
-    lmb__html(out, row_name(&run->student_boxes, k, true));
-    lmb_str_printf(out, ": %lld</title></rect>\n", (long long)count);
-    if (b->side >= 22 && count > 0)
-        lmb_str_printf(out,
-            "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\" font-size=\"9\" "
-            "fill=\"%s\">%lld</text>\n",
-            x + b->side / 2, y + b->side / 2 + 3,
-            share > 0.6 ? "#fff" : "#1d1f24", (long long)count);
-}
-
-static void add_confusion_row(
-    lmb_str *out, const lmb_report_run *run, const board *b, int32_t row)
-{
-    const int32_t n = run->confusion.categories + 1;
-    double sum = 0;
-    for (int32_t k = 0; k < n; k++)
-        sum += (double)run->confusion.count[row * n + k];
-    for (int32_t k = 0; k < n; k++)
-        add_cell(out, run, b, row, k,
-            sum > 0 ? (double)run->confusion.count[row * n + k] / sum : 0);
-}
-
-static void add_confusion_names(
-    lmb_str *out, const lmb_report_run *run, const board *b)
-{
-    for (int32_t k = 0; k <= run->confusion.categories && b->side >= 9; k++) {
-        const int at = b->side * k + b->side / 2;
-        lmb_str_printf(out,
-            "<text class=\"tick\" x=\"%d\" y=\"%d\" text-anchor=\"end\">",
-            b->left - 5, b->top + at + 4);
-        lmb__html(out, row_name(&run->student_boxes, k, false));
-        lmb_str_printf(out,
-            "</text><text class=\"tick\" transform=\"translate(%d,%d) "
-            "rotate(-50)\">",
-            b->left + at + 3, b->top - 5);
-        lmb__html(out, row_name(&run->student_boxes, k, true));
-        lmb_str_add(out, "</text>\n");
-    }
-}
-
-static void add_confusion(lmb_str *out, const lmb_report_run *run)
-{
-    enum { WIDTH = 560, LEFT = 110, TOP = 84, LARGEST = 34, LEAST = 4 };
-    const int n = (int)run->confusion.categories + 1;
-    int side = (WIDTH - LEFT - 40) / n;
-    side = side > LARGEST ? LARGEST : side < LEAST ? LEAST : side;
-    const board b = {.left = LEFT, .top = TOP, .side = side};
-    lmb_str_printf(out,
-        "<figure><h3>what is taken for what, at IoU 0.5 and score %.1f: rows "
-        "are true classes</h3>\n<svg viewBox=\"0 0 %d %d\" role=\"img\">\n",
-        LMB_REPORT_SCORE,
-        LEFT + side * n + 40 > WIDTH ? LEFT + side * n + 40 : WIDTH,
-        TOP + side * n + 8);
-    add_confusion_names(out, run, &b);
-    for (int32_t row = 0; row < n; row++)
-        add_confusion_row(out, run, &b, row);
-    lmb_str_add(out, "</svg></figure>\n");
 }
 
 /* --- the sections --------------------------------------------------------- */
@@ -383,7 +321,7 @@ lmb_status lmb__report_detail(lmb_str *out, const lmb_report_run *run)
         return LMB_OK;
     lmb_str_add(out, "<div class=\"row\">\n");
     LMB_TRY(add_class_precision(out, &run->student_boxes));
-    add_confusion(out, run);
+    lmb__svg_confusion(out, run);
     lmb_str_add(out, "</div>\n");
     return LMB_OK;
 }

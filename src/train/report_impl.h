@@ -90,6 +90,8 @@ bool lmb__report_detects(const lmb_report_run *run);
 /* Each class's AP of teachers and runs side by side; PR curves of all. */
 lmb_status lmb__report_compare(
     lmb_str *out, int n, const lmb_report_run *runs) LMB_MUST_CHECK;
+/* What the student takes for what. */
+void lmb__svg_confusion(lmb_str *out, const lmb_report_run *run);
 /* PR curves by class, what is taken for what. */
 lmb_status lmb__report_detail(
     lmb_str *out, const lmb_report_run *run) LMB_MUST_CHECK;

@@ -16,6 +16,10 @@ enum { SCENE_CLASSES = 2, SCENE_SIDE = 64 };
          "norm_eval=false"
 #define TINY_STUDENT TINY("retinanet_r18_fpn", "0.0625")
 #define TINY_TEACHER TINY("retinanet_r18_fpn", "0.125")
+#define TINY_REGIONS(width) \
+    "faster_rcnn_r18_fpn:width=" width ",fpn_channels=32,frozen_stages=-1," \
+    "norm_eval=false,head_width=32,rpn_samples=32,proposals=40,rois=16"
+#define TINY_REGIONS_STUDENT TINY_REGIONS("0.0625")
 /* Of arithmetic, for the same bits everywhere; one thread each. */
 #define TINY_FLAGS \
     "--threads 1 --precision f32 --size 64 --batch 4 --eval-batch 8 " \

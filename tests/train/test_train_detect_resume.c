@@ -49,13 +49,18 @@ static int make_folder(void **state)
     return 0;
 }
 
-static void resume_to_the_end(const char *run)
+static void resume_to_the_end_of(const char *whole, const char *run)
 {
     program p = {0};
     program_start(&p, "distill --resume --force --out %s", run);
     program_ends(&p, 0);
-    check_equal_runs(in_folder("whole"), run);
+    check_equal_runs(whole, run);
     remove_tree(run);
+}
+
+static void resume_to_the_end(const char *run)
+{
+    resume_to_the_end_of(in_folder("whole"), run);
 }
 
 static long saved_step(const char *run)
@@ -71,15 +76,20 @@ static long saved_step(const char *run)
     return value;
 }
 
-/* Starts a run and lets it come to `step`. */
-static void run_until(program *p, const char *run, long step)
+static void come_to(program *p, long step)
 {
-    program_start(p, "%s --out %s", flags(), run);
     for (long at = 0; at < step;) {
         at = program_step(p);
         if (at < 0)
             fail_msg("ended before step %ld: %s", step, p->text);
     }
+}
+
+/* Starts a run and lets it come to `step`. */
+static void run_until(program *p, const char *run, long step)
+{
+    program_start(p, "%s --out %s", flags(), run);
+    come_to(p, step);
 }
 
 static void stop_at(long step, int signal, const char *name)
@@ -142,6 +152,30 @@ static void stopped_inside_an_evaluation(void **state)
     }
 }
 
+/* Proposals and the regions that are drawn of them are random, too. */
+static void a_two_stage_detector_goes_on(void **state)
+{
+    (void)state;
+    char line[4 * PROGRAM_PATH];
+    program p = {0};
+    make_teacher(TINY_REGIONS("0.125"), "regions", 3);
+    (void)snprintf(line, sizeof line,
+        "distill --student " TINY_REGIONS_STUDENT " --teacher-weights "
+        "%s/regions/student.safetensors --data coco:%s/set --method pcd %s "
+        "--force --teacher-check 0 --epochs 2 --save-every 2 --log-every 1 "
+        "--out %s/",
+        program_root, program_root, TINY_FLAGS, program_root);
+    program_start(&p, "%sregions1", line);
+    program_ends(&p, 0);
+    for (long step = 3; step < 8; step += 4) {
+        program_start(&p, "%sregions2", line);
+        come_to(&p, step);
+        (void)kill(p.pid, SIGKILL);
+        program_ends(&p, 1000 + SIGKILL);
+        resume_to_the_end_of(in_folder("regions1"), in_folder("regions2"));
+    }
+}
+
 /* How many threads make the pictures is no part of a run. */
 static void loader_threads_change_no_bit(void **state)
 {
@@ -164,6 +198,7 @@ int main(void)
         cmocka_unit_test(killed_at_any_step_it_ends_equal),
         cmocka_unit_test(stopped_at_the_border_of_a_stage),
         cmocka_unit_test(stopped_inside_an_evaluation),
+        cmocka_unit_test(a_two_stage_detector_goes_on),
     };
     const int failed =
         cmocka_run_group_tests(tests, make_folder, program_folder_remove);

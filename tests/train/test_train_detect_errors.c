@@ -85,7 +85,7 @@ static void wrong_flags_of_train(void **state)
     (void)state;
     static const wrong list[] = {
         {2, "is for classification, and coco:", "--model resnet8"},
-        {2, "is for detection, and shapes", "--data shapes"},
+        {2, "is for detection, and shapes", "--data shapes --size 32"},
         {2, "did you mean retinanet_r18_fpn", "--model retinanet_r18"},
         {2, "did you mean 'width'", "--model retinanet_r18_fpn:widht=2"},
         {2, "width: 0 is outside", "--model retinanet_r18_fpn:width=0"},

@@ -326,6 +326,28 @@ static void boxes_outside_are_mended_and_said(void **state)
     assert_non_null(strstr(p.text, "1 boxes without area left out"));
 }
 
+static void pictures_without_boxes_are_counted(void **state)
+{
+    (void)state;
+    program p = {0};
+    spoil("instances_train.json", "\"images\": [",
+        "\"images\": [{\"id\": 5, \"file_name\": \"000.png\", \"width\": 64, "
+        "\"height\": 64},");
+    program_start(&p,
+        "train --model " TINY_STUDENT " --data coco:%s " TINY_FLAGS
+        "--epochs 1 --max-steps 1 --out %s",
+        in_folder("bad"), in_folder("empty"));
+    program_ends(&p, 0);
+    assert_non_null(strstr(p.text, "12 images to train on"));
+    assert_non_null(strstr(p.text, "1 images without boxes are left out"));
+    program_start(&p,
+        "train --model " TINY_STUDENT " --data coco:%s " TINY_FLAGS
+        "--epochs 1 --max-steps 4 --filter-empty=false --out %s",
+        in_folder("bad"), in_folder("kept"));
+    program_ends(&p, 0);
+    assert_non_null(strstr(p.text, "13 images to train on"));
+}
+
 /* --- Pascal VOC and YOLO -------------------------------------------------- */
 
 static void put(const char *name, const char *text)
@@ -398,6 +420,7 @@ int main(void)
         cmocka_unit_test(a_test_split_of_other_classes),
         cmocka_unit_test(broken_pictures),
         cmocka_unit_test(boxes_outside_are_mended_and_said),
+        cmocka_unit_test(pictures_without_boxes_are_counted),
         cmocka_unit_test(broken_voc),
         cmocka_unit_test(broken_yolo),
     };

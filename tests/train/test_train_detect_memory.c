@@ -92,10 +92,28 @@ static void memory_is_flat(void **state)
     lmb_run_config_fini(&c);
 }
 
+/* Proposals, samples and regions: scratch is made once. */
+static void memory_is_flat_with_regions(void **state)
+{
+    (void)state;
+    lmb_run_config c = {0};
+    char path[2 * PROGRAM_PATH];
+    make_teacher(TINY_REGIONS("0.0625"), path, "regions.safetensors");
+    CHECK_OK(configure(&c, in_folder("flat2")));
+    c.student = TINY_REGIONS("0.0625");
+    c.teachers[0].weights = path;
+    c.n_teachers = c.n_methods = 1;
+    c.methods[0].name = "pcd";
+    c.pictures.short_least = 0;
+    check_flat(&c, 9);
+    lmb_run_config_fini(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_flat),
+        cmocka_unit_test(memory_is_flat_with_regions),
         cmocka_unit_test(out_of_memory_in_a_new_run),
         cmocka_unit_test(out_of_memory_in_a_resumed_run),
     };

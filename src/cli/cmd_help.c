@@ -29,8 +29,8 @@ static lmb_status config_help(void)
         "      mean: [R, G, B]          of its input, if its file says "
         "nothing\n"
         "      std: [R, G, B]\n"
-        "  data: KIND:DIR               or spec, train_split, test_split, "
-        "classes below it\n"
+        "      input: X                 its input size, a factor on the "
+        "student's\n"
         "  methods: [NAME, ...]         or, with options:\n"
         "    - name: NAME\n"
         "      weight: W\n"
@@ -39,17 +39,35 @@ static lmb_status config_help(void)
         "      options: {KEY: VALUE}    `limbeck help METHOD` lists them\n"
         "  method.KEY: VALUE            of the one method; method.NAME.KEY of "
         "several\n"
+        "  stages:                      several teachers in turn (default: "
+        "each an equal part):\n"
+        "    - teacher: N               from 0, or its model\n"
+        "      until: EPOCH             its last; default: an equal part of "
+        "the rest\n"
+        "      lr: LR                   default: the run's\n"
+        "      methods: [NAME, ...]     default: all\n"
         "  ce_weight: W                 of cross-entropy (the method's "
-        "default)\n"
+        "default), of a detector's\n"
+        "                               own losses (1)\n"
         "  init: FILE                   weights to start from\n"
         "  out: RUN                     directory of the run\n"
+        "  data: KIND:DIR               or, below it:\n"
+        "    spec: KIND:DIR\n"
+        "    train_split: NAME          test_split, classes\n"
+        "    train.json: FILE           coco: files named outright; "
+        "train.images,\n"
+        "                               test.json, test.images\n");
+    lmb_opt_help(lmb_picture_opts_table, &out);
+    lmb_str_add(&out,
         "  train:                       keys, defaults and ranges:\n"
         "    cache: DIR                 of the teacher's logits: kept there, "
         "and read\n"
         "    decay_epochs: [E, E, ...]  after which the learning rate falls\n");
     lmb_opt_help(lmb_train_opts_table, &out);
     lmb_str_add(&out,
-        "\nmdistiller's files (DISTILLER, SOLVER, and a section for the "
+        "\nDetectors have other defaults: epochs 12, batch 8, weight_decay "
+        "0.0001, clip_norm 35,\neval_batch 8, teacher_check 100.\n"
+        "mdistiller's files (DISTILLER, SOLVER, and a section for the "
         "method) are read as they are;\ngive --data and --teacher-weights.\n");
     return cli_put_str(&out);
 }

@@ -74,6 +74,9 @@ lmb_status lmb_run_step_for(
 /* One that most runs have: a whole batch of the first size. */
 void lmb_run_usual_size(const lmb_run *run, int64_t size[3]);
 lmb_status lmb_run_save(lmb_run *run) LMB_MUST_CHECK;
+/* Data sets and transforms; after the networks the loader (run_data.c). */
+lmb_status lmb_run_open_data(lmb_run *run) LMB_MUST_CHECK;
+lmb_status lmb_run_open_loader(lmb_run *run) LMB_MUST_CHECK;
 /* The student's first weights (run_start.c). */
 lmb_status lmb_run_start(lmb_run *run) LMB_MUST_CHECK;
 /* Methods, stages and their schedules (run_stages.c); fini frees the terms. */

@@ -66,7 +66,7 @@ static lmb_status config_help(void)
     lmb_opt_help(lmb_train_opts_table, &out);
     lmb_str_add(&out,
         "\nDetectors have other defaults: epochs 12, batch 8, weight_decay "
-        "0.0001, clip_norm 35,\neval_batch 8, teacher_check 100.\n"
+        "0.0001, clip_norm 35,\nteacher_check 100.\n"
         "mdistiller's files (DISTILLER, SOLVER, and a section for the "
         "method) are read as they are;\ngive --data and --teacher-weights.\n");
     return cli_put_str(&out);

@@ -56,7 +56,7 @@ static lmb_status infer(const cli *c, const lmb_run_config *config)
     lmb_forward_opts opts = {
         .tap = cli_value(c, "tap"),
         .allow_reference = config->train.allow_reference,
-        .batch = config->train.eval_batch,
+        .batch = lmb_eval_batch(config->train.eval_batch, false),
     };
     LMB_TRY(cli_need(c, "input", &input));
     LMB_TRY(cli_need(c, "output", &output));

@@ -511,7 +511,7 @@ static lmb_status set_detector_defaults(
     const lmb_config *c, lmb_run_config *run)
 {
     static const char *const rows[][2] = {{"epochs", "12"}, {"batch", "8"},
-        {"weight_decay", "0.0001"}, {"clip_norm", "35"}, {"eval_batch", "8"},
+        {"weight_decay", "0.0001"}, {"clip_norm", "35"},
         {"teacher_check", "100"}};
     lmb_model_spec spec;
     if (run->student == NULL)

@@ -128,6 +128,7 @@ static lmb_status open_evaluator(lmb_evaluator *e)
 {
     LMB_TRY(check_task(e));
     LMB_TRY(take_part(e));
+    e->spec.batch = lmb_eval_batch(e->spec.batch, lmb_network_detects(&e->net));
     if (e->workspace == NULL) {
         LMB_TRY(lmb_workspace_new(&e->own_workspace));
         e->workspace = e->own_workspace;

@@ -88,7 +88,7 @@ lmb_status lmb_detect_all(lmb_detector *d, const lmb_dataset *data,
     LMB_TRY(lmb_picture_transform(
         &spec->pictures, data, false, spec->mean, spec->std, &transform));
     const lmb_loader_opts opts = {
-        .batch = spec->batch,
+        .batch = lmb_eval_batch(spec->batch, true),
         .threads = spec->loader_threads,
         .detect = &transform,
     };

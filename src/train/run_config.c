@@ -34,7 +34,7 @@ const lmb_opt lmb_train_opts_table[] = {
     {"save_every", "steps between checkpoints; 0: at epochs only", LMB_OPT_I64, AT(save_every), 0, 0, 1e9, NULL, NULL},
     {"save_minutes", "minutes between checkpoints; 0: at epochs only", LMB_OPT_F64, AT(save_minutes), 5, 0, 1e6, NULL, NULL},
     {"eval_every", "epochs between evaluations", LMB_OPT_I64, AT(eval_every), 1, 1, 100000, NULL, NULL},
-    {"eval_batch", "images a step of an evaluation", LMB_OPT_I64, AT(eval_batch), 100, 1, 65536, NULL, NULL},
+    {"eval_batch", "images a step of an evaluation; 0: 100, of detectors 8", LMB_OPT_I64, AT(eval_batch), 0, 0, 65536, NULL, NULL},
     {"log_every", "steps between lines where there is no terminal; 0: epochs only", LMB_OPT_I64, AT(log_every), 0, 0, 1e9, NULL, NULL},
     {"teacher_check", "images on which the teacher is tried first; 0: none", LMB_OPT_I64, AT(teacher_check), 1000, 0, 1e9, NULL, NULL},
     {"max_steps", "stop after so many steps; 0: off", LMB_OPT_I64, AT(max_steps), 0, 0, 1e12, NULL, NULL},

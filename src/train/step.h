@@ -128,8 +128,14 @@ lmb_status lmb_train_step_run(lmb_train_step *s, const lmb_batch *batch,
 /* --- evaluation
  * ----------------------------------------------------------------- */
 
+/* Images a step where nobody said: those of detectors are larger. */
+static inline int64_t lmb_eval_batch(int64_t asked, bool detector)
+{
+    return asked > 0 ? asked : detector ? 8 : 100;
+}
+
 typedef struct lmb_eval_spec {
-    int64_t batch, limit; /* limit: images, 0 = all */
+    int64_t batch, limit; /* 0: the usual batch; limit: images, 0 = all */
     int32_t loader_threads;
     bool bf16, allow_reference, reference;
     /* Detection: how pictures are prepared, and how the network's input is

@@ -2,8 +2,10 @@
  * samples, its report, and the features of its networks. */
 #include "detect_runs.h"
 
+#include "base/file.h"
 #include "metric/coco_eval.h"
 #include "train/config.h"
+#include "train/features.h"
 #include "train/features_maps.h"
 
 static char data[2 * PROGRAM_PATH], dir[2 * PROGRAM_PATH];
@@ -200,6 +202,35 @@ static void maps_are_what_they_say(void **state)
     lmb_config_fini(&config);
 }
 
+/* Some of the thousands of allocations, further and further apart. */
+static void failed_allocations_leave_nothing(void **state)
+{
+    (void)state;
+    lmb_config config = {0};
+    lmb_run_config run_config = {0};
+    char page[2 * PROGRAM_PATH];
+    (void)snprintf(page, sizeof page, "%s", in_folder("sweep.html"));
+    open_config(&config, &run_config);
+    run_config.train.loader_threads = 0;
+    const int64_t before = lmb_alloc_live();
+    bool failed = true;
+    for (int64_t n = 3; failed; n += 1 + n / 3) {
+        lmb_alloc_fail_at(n);
+        const lmb_status st = lmb_features_write(page, &run_config, 1);
+        failed = lmb_alloc_failed();
+        lmb_alloc_fail_at(-1);
+        /* The paths of a run live as long as its configuration. */
+        assert_true(lmb_alloc_live() - before <= 1);
+        if (failed)
+            CHECK_ERR(st, LMB_ENOMEM, "");
+        else
+            CHECK_OK(st);
+        assert_true(lmb_path_exists(page) == !failed);
+    }
+    lmb_run_config_fini(&run_config);
+    lmb_config_fini(&config);
+}
+
 static void what_cannot_be_drawn_is_said(void **state)
 {
     (void)state;
@@ -220,6 +251,7 @@ int main(void)
         cmocka_unit_test(the_report_needs_no_data),
         cmocka_unit_test(features_are_drawn_and_the_run_is_untouched),
         cmocka_unit_test(maps_are_what_they_say),
+        cmocka_unit_test(failed_allocations_leave_nothing),
         cmocka_unit_test(what_cannot_be_drawn_is_said),
     };
     return cmocka_run_group_tests(tests, make_folder, program_folder_remove);

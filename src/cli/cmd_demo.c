@@ -37,9 +37,10 @@ typedef struct setting {
 } setting;
 static const setting of_images[] = {{"data.spec", "shapes"}, {NULL, NULL}};
 static const setting of_scenes[] = {{"data.spec", "scenes"},
-    {"data.size", "96"}, {"train.batch", "8"}, {"train.optimizer", "adamw"},
-    {"train.lr", "0.001"}, {"train.weight_decay", "0.01"},
-    {"train.schedule", "cosine"}, {"train.warmup_epochs", "1"}, {NULL, NULL}};
+    {"data.size", "96"}, {"data.classes", "4"}, {"train.batch", "8"},
+    {"train.optimizer", "adamw"}, {"train.lr", "0.001"},
+    {"train.weight_decay", "0.01"}, {"train.schedule", "cosine"},
+    {"train.warmup_epochs", "1"}, {NULL, NULL}};
 
 static const cli_flag flags[] = {
     {"epochs", "N", "epochs of each of the first four runs (8)", NULL, NULL},

@@ -86,27 +86,36 @@ lmb_value lmb_mask_random(lmb_graph *g, int i, lmb_shape shape)
     return lmb_graph_input(g, name, LMB_F32, shape);
 }
 
-static lmb_status fill(const lmb_feed *f, int i, double ratio)
+static lmb_status make_room(lmb_mask_room *room, int64_t n)
+{
+    if (room->size >= n)
+        return LMB_OK;
+    lmb_free(room->mask);
+    *room = (lmb_mask_room){0};
+    LMB_TRY(LMB_NEW(room->mask, n));
+    room->size = n;
+    return LMB_OK;
+}
+
+static lmb_status fill(
+    const lmb_feed *f, int i, double ratio, lmb_mask_room *room)
 {
     char name[16];
-    double *mask = NULL;
     input_name(i, name);
     const int64_t n = f->size(f->user, name);
     lmb_rng rng =
         lmb_rng_make(f->seed, LMB_STREAM_MASK, (uint64_t)f->step, (uint64_t)i);
     if (n == 0)
         return LMB_OK;
-    LMB_TRY(LMB_NEW(mask, n));
+    LMB_TRY(make_room(room, n));
     for (int64_t k = 0; k < n; k++)
-        mask[k] = lmb_rng_uniform(&rng) > 1 - ratio ? 0 : 1;
-    const lmb_status st = f->set(f->user, name, n, mask);
-    lmb_free(mask);
-    return st;
+        room->mask[k] = lmb_rng_uniform(&rng) > 1 - ratio ? 0 : 1;
+    return f->set(f->user, name, n, room->mask);
 }
 
-lmb_status lmb_mask_feed(const lmb_feed *f, double ratio)
+lmb_status lmb_mask_feed(const lmb_feed *f, double ratio, lmb_mask_room *room)
 {
     for (int i = 0; i < LMB_MAX_PAIRS; i++)
-        LMB_TRY(fill(f, i, ratio));
+        LMB_TRY(fill(f, i, ratio, room));
     return LMB_OK;
 }

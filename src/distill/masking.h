@@ -28,7 +28,14 @@ lmb_value lmb_mask_level(
 /* A random mask of the given shape as graph input "mask<i>", filled by
  * lmb_mask_feed with 0 where a uniform number is > 1 - ratio. */
 lmb_value lmb_mask_random(lmb_graph *g, int i, lmb_shape shape);
+/* Room for the largest mask, kept from step to step: zeroed at first, freed by
+ * the method's fini. */
+typedef struct lmb_mask_room {
+    double *mask;
+    int64_t size;
+} lmb_mask_room;
 /* Fills the masks 0 .. LMB_MAX_PAIRS - 1 that there are. */
-lmb_status lmb_mask_feed(const lmb_feed *f, double ratio) LMB_MUST_CHECK;
+lmb_status lmb_mask_feed(
+    const lmb_feed *f, double ratio, lmb_mask_room *room) LMB_MUST_CHECK;
 
 #endif

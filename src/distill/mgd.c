@@ -14,6 +14,7 @@
 typedef struct mgd_state {
     double alpha, ratio;
     int64_t levels;
+    lmb_mask_room room;
 } mgd_state;
 
 static const lmb_opt options[] = {
@@ -62,8 +63,14 @@ static lmb_value build(void *state, const lmb_build *b)
 
 static lmb_status feed(void *state, const lmb_feed *f)
 {
-    const mgd_state *o = state;
-    return lmb_mask_feed(f, o->ratio);
+    mgd_state *o = state;
+    return lmb_mask_feed(f, o->ratio, &o->room);
+}
+
+static void fini(void *state)
+{
+    mgd_state *o = state;
+    lmb_free(o->room.mask);
 }
 
 const lmb_method lmb_method_mgd = {
@@ -78,4 +85,5 @@ const lmb_method lmb_method_mgd = {
     .describe = lmb_levels_describe,
     .build = build,
     .feed = feed,
+    .fini = fini,
 };

@@ -241,7 +241,9 @@ static lmb_status dump_methods(dump *d)
         const lmb_method *row = lmb_method_find(m->name);
         text_line(d, "  - ", "name", m->name, "methods");
         const double weight = isnan(m->weight) && row ? row->weight : m->weight;
-        const double warmup = isnan(m->warmup) && row ? row->warmup : m->warmup;
+        const double warmup = row != NULL
+            ? lmb_term_warmup(m, row, is_detector(d->run))
+            : m->warmup;
         number_line(d, "    ", "weight", weight, "method.weight");
         number_line(d, "    ", "warmup", warmup, "method.warmup");
         if (m->n_map > 0)

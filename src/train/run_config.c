@@ -84,6 +84,14 @@ static const char *or_else(const char *text, const char *otherwise)
     return text != NULL ? text : otherwise;
 }
 
+double lmb_term_warmup(
+    const lmb_method_config *c, const lmb_method *m, bool detector)
+{
+    if (!isnan(c->warmup))
+        return c->warmup;
+    return detector ? 0 : m->warmup;
+}
+
 lmb_status lmb_run_config_data(
     const lmb_run_config *c, bool train, lmb_dataset **out)
 {

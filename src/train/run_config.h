@@ -127,6 +127,10 @@ typedef struct lmb_run_config {
 lmb_status lmb_run_config_init(lmb_run_config *c) LMB_MUST_CHECK;
 void lmb_run_config_fini(lmb_run_config *c);
 
+/* Epochs of a term's warm-up: as configured, else the method's own, which is
+ * published for classification: none for detectors. */
+double lmb_term_warmup(
+    const lmb_method_config *c, const lmb_method *m, bool detector);
 /* Opens the split to train on, or the one to test on, of c->data: with its
  * classes, files and input size. */
 lmb_status lmb_run_config_data(

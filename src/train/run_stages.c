@@ -28,10 +28,8 @@ static lmb_status open_term(
     LMB_TRY(lmb_method_new(
         term->method, c->n_options, c->key, c->value, &term->state));
     term->weight = isnan(c->weight) ? term->method->weight : c->weight;
-    /* Warm-ups of methods are published for classification. */
-    const double warmup =
-        lmb_task_is_detection(run->task) ? 0 : term->method->warmup;
-    term->warmup = isnan(c->warmup) ? warmup : c->warmup;
+    term->warmup =
+        lmb_term_warmup(c, term->method, lmb_task_is_detection(run->task));
     for (int i = 0; i < c->n_map; i++)
         LMB_TRY(lmb_pairing_parse(
             run->config->arena, c->map[i], &term->map[term->n_map++]));

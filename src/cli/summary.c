@@ -18,9 +18,10 @@ static void add_schedule(lmb_str *out, const lmb_run_facts *f)
 {
     const lmb_train_opts *t = &f->config->train;
     lmb_str_printf(out,
-        "plan       %lld epochs of %lld steps, batch %lld, seed %lld, lr %g",
-        (long long)t->epochs, (long long)f->steps_per_epoch,
-        (long long)t->batch, (long long)t->seed, f->lr);
+        "plan       %lld epoch%s of %lld steps, batch %lld, seed %lld, lr %g",
+        (long long)t->epochs, t->epochs == 1 ? "" : "s",
+        (long long)f->steps_per_epoch, (long long)t->batch, (long long)t->seed,
+        f->lr);
     if (t->schedule == LMB_SCHEDULE_MULTISTEP && f->n_decays > 0) {
         lmb_str_printf(out, " times %g after", t->decay_rate);
         for (int i = 0; i < f->n_decays; i++)
@@ -45,6 +46,8 @@ static void add_precision(lmb_str *out, const lmb_run_facts *f)
 
 static void add_teacher_check(lmb_str *out, const lmb_run_facts *f, int i)
 {
+    if (isnan(f->teacher_score[i]) && f->start_step > 0)
+        return; /* it was tried when the run began */
     if (isnan(f->teacher_score[i]))
         lmb_str_add(out, "teacher    was not tried (--teacher-check N)\n");
     else
@@ -74,7 +77,10 @@ static void add_terms(lmb_str *out, const lmb_run_facts *f)
         const lmb_term *t = &f->terms[i];
         lmb_str_printf(out, " + %g %s", t->weight, t->method->name);
         if (t->warmup > 0)
-            lmb_str_printf(out, " (warm-up %g epochs)", t->warmup);
+            lmb_str_printf(out, " (warm-up %g epochs%s)", t->warmup,
+                t->warmup > (double)f->config->train.epochs
+                    ? ", more than the run has: method.warmup"
+                    : "");
     }
     lmb_str_add(out, "\n");
 }

@@ -7,6 +7,7 @@
 #include "backend/cpu/threads.h"
 #include "backend/onednn/dnn.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "data/hash.h"
 
 #include <math.h>
@@ -62,6 +63,19 @@ static lmb_status open_student(lmb_run *run)
     return set_sides(run);
 }
 
+/* A teacher does worse on pictures of a size that it never saw. */
+static void warn_of_size(
+    const lmb_run *run, const lmb_teacher_config *t, int expects)
+{
+    const double factor = t->input > 0 ? t->input : 1;
+    const double gets = input_size(run) * factor;
+    if (expects > 0 && gets > 0 && fabs(gets / expects - 1) > 0.1)
+        lmb_log_line(LMB_LOG_WARNING,
+            "teacher %s was made for pictures of %d, and gets %.0f (--size, "
+            "--teacher-input)",
+            t->weights, expects, gets);
+}
+
 static lmb_status open_teacher(lmb_run *run, int i)
 {
     const lmb_teacher_config *t = &run->config->teachers[i];
@@ -71,10 +85,13 @@ static lmb_status open_teacher(lmb_run *run, int i)
             "teacher %s has no weights: "
             "--teacher-weights FILE",
             t->model != NULL ? t->model : "");
+    lmb_weights_about about = {0};
     LMB_TRY(lmb_network_load(t->weights, t->model, t->has_norm ? t->mean : NULL,
         t->has_norm ? t->std : NULL, run->student.mean, run->student.std,
-        input_size(run), net, NULL));
+        input_size(run), net, &about));
     run->n_teachers = i + 1;
+    warn_of_size(run, t, about.size);
+    lmb_weights_about_fini(&about);
     if (lmb_network_detects(net) != lmb_network_detects(&run->student))
         return LMB_FAIL(LMB_EINVAL,
             "teacher %s is for %s, the student for %s: they must be of one "
@@ -166,7 +183,8 @@ static lmb_status check_teachers(lmb_run *run)
 {
     for (int i = 0; i < LMB_MAX_TEACHERS; i++)
         run->teacher_score[i] = NAN;
-    for (int i = 0; i < run->n_teachers; i++)
+    /* A run that goes on was checked when it began. */
+    for (int i = 0; i < run->n_teachers && !run->has_checkpoint; i++)
         if (run->config->train.teacher_check > 0)
             LMB_TRY(check_teacher(run, i));
     return LMB_OK;

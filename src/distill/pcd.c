@@ -227,14 +227,21 @@ static lmb_value directions_of(lmb_graph *g, const layout *l, lmb_value x)
         g, x, lmb_segment_broadcast(g, lengths(g, l, x), l->n, l->bounds));
 }
 
+/* Probabilities and KL of the groups of t and s: [N, copies C], [N, groups].
+ * p and q are divided by their sums over the group: their directions are all
+ * that counts, and no group of tiny sigmoids has the length 0. */
+typedef struct grouped {
+    lmb_value p, q, lq, kl;
+} grouped;
+
 /* lambda of each group: [N, groups]; LMB_NONE stands for 1. */
-static lmb_value group_weight(lmb_graph *g, const pcd_state *o, const layout *l,
-    lmb_value p, lmb_value lq)
+static lmb_value group_weight(
+    lmb_graph *g, const pcd_state *o, const layout *l, const grouped *in)
 {
-    lmb_value lambda = LMB_NONE;
+    lmb_value p = in->p, lq = in->lq, lambda = LMB_NONE;
     if (o->lambda == LAMBDA_COS_P_Q) {
-        lmb_value gap = lmb_sub(
-            g, directions_of(g, l, p), directions_of(g, l, lmb_exp(g, lq)));
+        lmb_value gap =
+            lmb_sub(g, directions_of(g, l, p), directions_of(g, l, in->q));
         lambda = lmb_scale(
             g, lmb_segment_sum(g, lmb_square(g, gap), l->n, l->bounds), 0.5);
     } else if (o->lambda == LAMBDA_COS_P_LOGQ) {
@@ -262,25 +269,27 @@ static lmb_value reduce(lmb_graph *g, const pcd_state *o, const lmb_logits *z,
     return lmb_sum(g, kl, LMB_ALL_AXES, false);
 }
 
-/* Probabilities and KL of the groups of t and s: [N, copies C], [N, groups]. */
-typedef struct grouped {
-    lmb_value p, lq, kl;
-} grouped;
-
 static grouped by_group(lmb_graph *g, const layout *l, lmb_value t, lmb_value s)
 {
     lmb_value lp = lmb_segment_log_softmax(g, t, l->n, l->bounds);
     lmb_value lq = lmb_segment_log_softmax(g, s, l->n, l->bounds);
     lmb_value p = lmb_exp(g, lp);
     lmb_value each = lmb_mul(g, p, lmb_sub(g, lp, lq));
-    return (grouped){p, lq, lmb_segment_sum(g, each, l->n, l->bounds)};
+    return (grouped){
+        p, lmb_exp(g, lq), lq, lmb_segment_sum(g, each, l->n, l->bounds)};
+}
+
+static lmb_value shares(lmb_graph *g, const layout *l, lmb_value log_p)
+{
+    return lmb_exp(g, lmb_segment_log_softmax(g, log_p, l->n, l->bounds));
 }
 
 /* Each class by itself: sigmoids, and the sum of two-way KLs. */
 static grouped by_class(lmb_graph *g, const layout *l, lmb_value t, lmb_value s)
 {
+    lmb_value lp = lmb_log_sigmoid(g, t), lq = lmb_log_sigmoid(g, s);
     lmb_value kl = lmb_two_way_kl(g, t, s);
-    return (grouped){lmb_sigmoid(g, t), lmb_log_sigmoid(g, s),
+    return (grouped){shares(g, l, lp), shares(g, l, lq), lq,
         lmb_segment_sum(g, kl, l->n, l->bounds)};
 }
 
@@ -308,7 +317,7 @@ static lmb_value build(void *state, const lmb_build *b)
     const grouped in = lmb_logits_binary(b, &z, o->dense)
         ? by_class(g, &l, t, s)
         : by_group(g, &l, t, s);
-    lmb_value lambda = group_weight(g, o, &l, in.p, in.lq);
+    lmb_value lambda = group_weight(g, o, &l, &in);
     lmb_value loss = reduce(g, o, &z, lambda, in.kl);
     const double repeats =
         o->groups == GROUPS_FULL ? (double)(at.last - at.first + 1) : 1;

@@ -132,6 +132,44 @@ static void labels_come_from_the_smallest_box(void **state)
     free(r);
 }
 
+/* Scores of 1e-26 have a direction, though their squares are 0 in f32: with
+ * p, q the sigmoids, lambda of one group is 1 - cos(p, q) and KL sum p t - p s
+ * - p + q. */
+static void tiny_scores_have_a_weight(void **state)
+{
+    static const double t[3] = {-60, -61, -62}, s[3] = {-61, -60, -62};
+    static const conf c = {.method = "pcd",
+        .options = {"T=1", "dense=binary", "stages=1"},
+        .student = {{"cls.p3", {4, {1, 3, 1, 1}}}},
+        .teacher = {{"cls.p3", {4, {1, 3, 1, 1}}}}};
+    double pp = 0, pq = 0, kl = 0;
+    float s32[3], t32[3];
+    conf_run *r = malloc(sizeof *r);
+    (void)state;
+    assert_non_null(r);
+    for (int i = 0; i < 3; i++) {
+        const double p = exp(t[i]), q = exp(s[i]);
+        pp += p * p;
+        pq += p * q;
+        kl += p * (t[i] - s[i]) - p + q;
+        s32[i] = (float)s[i];
+        t32[i] = (float)t[i];
+    }
+    conf_fill(r, &c, 5, 1, 0);
+    memcpy(r->t[0], t, sizeof t);
+    memcpy(r->s[0], s, sizeof s);
+    const double want = 2 * (1 - pq / pp) * kl;
+    CHECK_NEAR(conf_eval(&c, r) / want, 1, 1e-12);
+    double value;
+    r->student[0].data = s32;
+    r->teacher[0].data = t32;
+    r->student[0].grad = NULL;
+    r->in.dtype = LMB_F32;
+    CHECK_OK(lmb_loss_eval("pcd", &r->in, &value));
+    CHECK_NEAR(value / want, 1, 1e-5);
+    free(r);
+}
+
 static void refuses_what_is_no_dense_head(void **state)
 {
     static const conf flat = {.method = "kd",
@@ -203,5 +241,6 @@ LMB_TEST_MAIN(cmocka_unit_test(dense_rows_have_exact_gradients),
     cmocka_unit_test(picks_the_teachers_best_places),
     cmocka_unit_test(no_place_counts_twice),
     cmocka_unit_test(labels_come_from_the_smallest_box),
+    cmocka_unit_test(tiny_scores_have_a_weight),
     cmocka_unit_test(refuses_what_is_no_dense_head),
     cmocka_unit_test(padding_rois_do_not_count))

@@ -61,6 +61,9 @@ static lmb_value build(void *state, const lmb_build *b)
     return lmb_scale(g, sum, temp * temp);
 }
 
+static const char *const on_detectors[] = {
+    "temperature", "1", "beta", "0.25", NULL};
+
 const lmb_method lmb_method_dkd = {
     .name = "dkd",
     .title = "decoupled KD: target and non-target classes apart",
@@ -72,6 +75,7 @@ const lmb_method lmb_method_dkd = {
     .ce_weight_keys = "DKD.CE_WEIGHT",
     .warmup_keys = "DKD.WARMUP",
     .opts = options,
+    .detector_options = on_detectors,
     .state_size = sizeof(dkd_state),
     .pairs = lmb_logits_pairs,
     .build = build,

@@ -51,6 +51,8 @@ static lmb_value build(void *state, const lmb_build *b)
     return lmb_scale(g, lmb_rows_mean(g, &z, kl), temp * temp);
 }
 
+static const char *const on_detectors[] = {"temperature", "1", NULL};
+
 const lmb_method lmb_method_kd = {
     .name = "kd",
     .title = "softened class probabilities (KL at temperature T)",
@@ -60,6 +62,7 @@ const lmb_method lmb_method_kd = {
     .ce_weight_keys = "KD.LOSS.CE_WEIGHT",
     .weight_keys = "KD.LOSS.KD_WEIGHT",
     .opts = options,
+    .detector_options = on_detectors,
     .state_size = sizeof(kd_state),
     .pairs = lmb_logits_pairs,
     .build = build,

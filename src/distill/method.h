@@ -113,6 +113,10 @@ typedef struct lmb_method {
      * that such files may hold but that mean nothing here; "A|B" or NULL. */
     const char *ce_weight_keys, *weight_keys, *warmup_keys, *ignored_keys;
     const lmb_opt *opts; /* table ended by {0} */
+    /* Optional: options whose published value for detectors differs from the
+     * default, key, value, .., NULL; a detector's run sets them where the user
+     * says nothing. */
+    const char *const *detector_options;
     size_t state_size;
     /* Called once after all options were stored, so that presets can yield to
      * explicit keys; optional. `given` lists the row names the user set. */

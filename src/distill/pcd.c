@@ -325,6 +325,8 @@ static lmb_value build(void *state, const lmb_build *b)
         o->alpha * at.times * repeats * o->temperature * o->temperature);
 }
 
+static const char *const on_detectors[] = {"temperature", "1", NULL};
+
 const lmb_method lmb_method_pcd = {
     .name = "pcd",
     .title = "progressive class-level KD: hard classes first, in groups",
@@ -336,6 +338,7 @@ const lmb_method lmb_method_pcd = {
     .warmup_keys = "PCD.WARMUP",
     .ignored_keys = "PCD.BETA",
     .opts = options,
+    .detector_options = on_detectors,
     .state_size = sizeof(pcd_state),
     .resolve = resolve,
     .pairs = lmb_logits_pairs,

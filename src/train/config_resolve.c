@@ -298,6 +298,22 @@ static lmb_status set_map(
     return LMB_OK;
 }
 
+/* In place of an earlier value of the option. */
+static lmb_status store_option(lmb_run_config *run, const char *origin,
+    lmb_method_config *m, const char *name, const char *value)
+{
+    int at = 0;
+    while (at < m->n_options && !lmb_str_equal_nocase(m->key[at], name))
+        at++;
+    if (at == LMB_MAX_OPTIONS)
+        return LMB_FAIL(LMB_EUSAGE, "%s: %s: more than %d options", origin,
+            m->name, LMB_MAX_OPTIONS);
+    m->key[at] = name;
+    LMB_TRY(copy_text(run, value, &m->value[at]));
+    m->n_options += at == m->n_options;
+    return LMB_OK;
+}
+
 static lmb_status set_option(lmb_run_config *run, const lmb_config_entry *e,
     lmb_method_config *m, const lmb_method *method, const char *key)
 {
@@ -309,16 +325,7 @@ static lmb_status set_option(lmb_run_config *run, const lmb_config_entry *e,
     lmb_free(scratch);
     if (st != LMB_OK)
         return lmb__config_at(e->origin, st);
-    int at = 0;
-    while (at < m->n_options && !lmb_str_equal_nocase(m->key[at], row->name))
-        at++;
-    if (at == LMB_MAX_OPTIONS)
-        return LMB_FAIL(LMB_EUSAGE, "%s: %s: more than %d options", e->origin,
-            m->name, LMB_MAX_OPTIONS);
-    m->key[at] = row->name;
-    LMB_TRY(copy_text(run, e->value, &m->value[at]));
-    m->n_options += at == m->n_options;
-    return LMB_OK;
+    return store_option(run, e->origin, m, row->name, e->value);
 }
 
 /* `key` is what follows the method in "method.KEY"; `full` the spelling of an
@@ -505,8 +512,21 @@ static lmb_status check_methods(const lmb_run_config *run)
     return LMB_OK;
 }
 
+/* Before the user's own, which take their place. */
+static lmb_status set_detector_options(lmb_run_config *run)
+{
+    for (int i = 0; i < run->n_methods; i++) {
+        const lmb_method *m = lmb_method_find(run->methods[i].name);
+        const char *const *row = m != NULL ? m->detector_options : NULL;
+        for (; row != NULL && row[0] != NULL; row += 2)
+            LMB_TRY(store_option(
+                run, "detectors", &run->methods[i], row[0], row[1]));
+    }
+    return LMB_OK;
+}
+
 /* What a detector's run takes where nobody said otherwise: mmdetection's 1x
- * schedule, in smaller batches. */
+ * schedule, in smaller batches; and the methods' values for detectors. */
 static lmb_status set_detector_defaults(
     const lmb_config *c, lmb_run_config *run)
 {
@@ -526,7 +546,7 @@ static lmb_status set_detector_defaults(
             LMB_TRY(lmb_opt_set(lmb_train_opts_table, &run->train, "train",
                 rows[i][0], rows[i][1]));
     }
-    return LMB_OK;
+    return set_detector_options(run);
 }
 
 lmb_status lmb_config_resolve(const lmb_config *c, lmb_run_config *run)

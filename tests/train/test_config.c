@@ -338,6 +338,31 @@ static void stages_are_read_and_dumped(void **state)
     end(&a);
 }
 
+/* Logits of detectors: what the literature takes there, unless it is given;
+ * written out, so that a run goes on with what it began with. */
+static void detectors_have_their_own_options(void **state)
+{
+    static const char *const students[] = {
+        "student: faster_rcnn_r18_fpn\n", "student: resnet20\n"};
+    static const char *const want[][2] = {
+        {"temperature: 1 ", "beta: 0.5 "}, {"temperature: 4 ", "beta: 0.5 "}};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        both b;
+        char text[160];
+        lmb_str out = {0};
+        (void)snprintf(text, sizeof text,
+            "%smethods: [{name: dkd, options: {beta: 0.5}}]\n", students[i]);
+        parse(&b, text);
+        CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+        CHECK_OK(lmb_config_dump(&b.run, &b.config, &out));
+        for (int k = 0; k < 2; k++)
+            assert_non_null(strstr(out.text, want[i][k]));
+        lmb_str_fini(&out);
+        end(&b);
+    }
+}
+
 static void a_wrong_stage_is_refused(void **state)
 {
     (void)state;
@@ -412,6 +437,7 @@ LMB_TEST_MAIN(cmocka_unit_test(every_spelling_is_one_key),
     cmocka_unit_test(a_file_that_is_its_own_base_is_refused),
     cmocka_unit_test(the_dump_reads_back),
     cmocka_unit_test(stages_are_read_and_dumped),
+    cmocka_unit_test(detectors_have_their_own_options),
     cmocka_unit_test(a_wrong_stage_is_refused),
     cmocka_unit_test(a_resumed_run_must_be_the_same),
     cmocka_unit_test(no_memory_leaks_at_any_failed_allocation))

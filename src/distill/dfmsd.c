@@ -157,7 +157,7 @@ static lmb_status resolve(void *state, const char *const *given, int n_given)
     return check_mes(o);
 }
 
-static lmb_status check_stages(const void *state, int n_stages)
+static lmb_status check_stages(const void *state, int n_stages, int last)
 {
     const dfmsd_state *o = state;
     if (o->sal && n_stages < 2)
@@ -172,6 +172,11 @@ static lmb_status check_stages(const void *state, int n_stages)
             "dfmsd.mes_from: stage %lld, but the run has %d; mes=off leaves "
             "masking enhancement out",
             (long long)o->mes_from, n_stages);
+    if (o->mes != MES_OFF && o->mes_from > last)
+        return LMB_FAIL(LMB_EINVAL,
+            "dfmsd.mes_from: stage %lld, but the last with dfmsd is %d; "
+            "mes=off leaves masking enhancement out",
+            (long long)o->mes_from, last);
     return LMB_OK;
 }
 

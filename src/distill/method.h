@@ -139,8 +139,9 @@ typedef struct lmb_method {
     /* Optional: fills its graph inputs before each step. */
     lmb_status (*feed)(void *state, const lmb_feed *f);
     /* Optional, called once when the stage plan is known: EINVAL if a part that
-     * is switched on would never act in a run of so many stages. */
-    lmb_status (*check_stages)(const void *state, int n_stages);
+     * is switched on would never act in a run of so many stages, of which
+     * `last` (from 1) is the last with this method. */
+    lmb_status (*check_stages)(const void *state, int n_stages, int last);
     /* Optional: logits to evaluate in place of the student's own (SimKD). */
     lmb_value (*predict)(void *state, const lmb_build *b);
     /* Optional, for pictures: what hides places of the student's map of pair i,

@@ -211,14 +211,29 @@ static lmb_status set_teacher(lmb_run *run, int i)
     return LMB_OK;
 }
 
+/* Method i of the config: *last from 1, 0 if no stage has it. */
+static const lmb_term *last_term(const lmb_run *run, int i, int *last)
+{
+    for (*last = run->n_stages; *last > 0; --*last) {
+        const lmb_stage *s = &run->stages[*last - 1];
+        for (int k = 0; k < s->n_terms; k++)
+            if (s->config[k] == i)
+                return &s->terms[k];
+    }
+    return NULL;
+}
+
 static lmb_status check_stages(const lmb_run *run)
 {
-    for (int k = 0; k < run->n_stages; k++)
-        for (int i = 0; i < run->stages[k].n_terms; i++) {
-            const lmb_term *t = &run->stages[k].terms[i];
-            if (t->method->check_stages != NULL)
-                LMB_TRY(t->method->check_stages(t->state, run->n_stages));
-        }
+    for (int i = 0; i < run->config->n_methods; i++) {
+        int last = 0;
+        const lmb_term *t = last_term(run, i, &last);
+        if (t == NULL)
+            return LMB_FAIL(LMB_EINVAL, "stages: none has the method %s",
+                run->config->methods[i].name);
+        if (t->method->check_stages != NULL)
+            LMB_TRY(t->method->check_stages(t->state, run->n_stages, last));
+    }
     return LMB_OK;
 }
 

@@ -120,7 +120,8 @@ static void enhancement_acts_from_its_stage_on(void **state)
     }
 }
 
-static lmb_status configure(const char *const *options, int stages)
+/* `last` of the `stages` is the last with the method. */
+static lmb_status configure(const char *const *options, int stages, int last)
 {
     const lmb_method *m = lmb_method_find("dfmsd");
     const char *keys[4], *values[4];
@@ -134,13 +135,13 @@ static lmb_status configure(const char *const *options, int stages)
     }
     lmb_status st = lmb_method_new(m, n, keys, values, &state);
     if (st == LMB_OK)
-        st = m->check_stages(state, stages);
+        st = m->check_stages(state, stages, last);
     lmb_method_free(m, state);
     return st;
 }
 
 #define CONFIGURE(stages, ...) \
-    configure((const char *const[5]){__VA_ARGS__}, (stages))
+    configure((const char *const[5]){__VA_ARGS__}, (stages), (stages))
 
 /* What is switched on and would never act is refused. */
 static void refuses_modules_that_never_act(void **state)
@@ -154,6 +155,10 @@ static void refuses_modules_that_never_act(void **state)
     CHECK_ERR(CONFIGURE(1, "dfm=true"), LMB_EINVAL, "the run has one stage");
     CHECK_ERR(CONFIGURE(2, "sal=false"), LMB_EINVAL, "2 stages");
     CHECK_ERR(CONFIGURE(2, "mes_from=3"), LMB_EINVAL, "the run has 2");
+    static const char *const plain[5] = {0}, *const off[5] = {"mes=off"};
+    CHECK_ERR(configure(plain, 2, 1), LMB_EINVAL, "last with dfmsd is 1");
+    CHECK_OK(configure(off, 2, 1));
+    CHECK_OK(configure(plain, 3, 2));
     CHECK_ERR(CONFIGURE(1, "sal=false", "mes=gap"), LMB_EINVAL, "mes=off");
     CHECK_ERR(CONFIGURE(2, "dfm=false", "mes=gap"), LMB_EINVAL, "mes=off");
     CHECK_ERR(CONFIGURE(2, "dfm=false", "sfa=off"), LMB_EINVAL, "no loss");

@@ -130,6 +130,30 @@ static void equal_stages_are_one(void **state)
     check_equal_runs(in_folder("single"), in_folder("double"));
 }
 
+/* What is configured and never acts: a method of no stage, a module of later
+ * stages than the method's. */
+static void idle_parts_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config, *want;
+    } cases[] = {
+        {"methods: [pkd, dfmsd]\nstages: [{teacher: 0, methods: [pkd]}]\n",
+            "none has the method dfmsd"},
+        {"methods: [pkd, dfmsd]\nstages:\n  - {teacher: 0}\n"
+         "  - {teacher: 1, methods: [pkd]}\n",
+            "the last with dfmsd is 1"},
+    };
+    for (size_t i = 0; i < LMB_COUNT(cases); i++) {
+        program p = {0};
+        write_config(cases[i].config);
+        program_start(&p, "distill --config %s --epochs 2 --out %s",
+            in_folder("run.yaml"), in_folder("idle"));
+        program_ends(&p, 1);
+        check_said(&p, cases[i].want);
+    }
+}
+
 /* A fresh optimiser and fresh connectors make another run of the same. */
 static void a_restart_begins_anew(void **state)
 {
@@ -215,6 +239,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_student_carries_over),
         cmocka_unit_test(equal_stages_are_one),
+        cmocka_unit_test(idle_parts_are_refused),
         cmocka_unit_test(a_restart_begins_anew),
         cmocka_unit_test(all_spellings_are_one_run),
         cmocka_unit_test(methods_of_a_stage),

@@ -149,7 +149,7 @@ static void idle_parts_are_refused(void **state)
         write_config(cases[i].config);
         program_start(&p, "distill --config %s --epochs 2 --out %s",
             in_folder("run.yaml"), in_folder("idle"));
-        program_ends(&p, 1);
+        program_ends(&p, 2);
         check_said(&p, cases[i].want);
     }
 }

@@ -160,8 +160,7 @@ const cli_flag *cli_config_flag_find(
     return s.found;
 }
 
-/* --- into a configuration --------------------------------------------------
- */
+/* --- into a configuration ------------------------------------------------- */
 
 /* --method repeats: all of them together are one list. */
 static lmb_status set_methods(const cli *c, lmb_config *config)

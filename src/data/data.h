@@ -76,8 +76,7 @@ int32_t lmb_dataset_label(const lmb_dataset *ds, int64_t i);
 lmb_status lmb_dataset_image(const lmb_dataset *ds, int64_t i,
     lmb_scratch *scratch, lmb_image *out) LMB_MUST_CHECK;
 
-/* --- detection -------------------------------------------------------------
- */
+/* --- detection ------------------------------------------------------------ */
 
 /* Boxes of one picture; borrowed from the data set. */
 typedef struct lmb_ground_truth {
@@ -110,8 +109,7 @@ bool lmb_dataset_picture_size(
 /* What was left out or mended on opening, one line; "" if nothing was. */
 const char *lmb_dataset_notes(const lmb_dataset *ds);
 
-/* --- views: keep their parent alive, share its pixels ----------------------
- */
+/* --- views: keep their parent alive, share its pixels --------------------- */
 
 /* Sample j of the view is sample indices[j] of `ds` (copied; any order,
  * repeats allowed). Errors: EINVAL for an index outside 0 .. count-1. */

@@ -237,8 +237,7 @@ lmb_status lmb_dataset_image(
     return LMB_OK;
 }
 
-/* --- for the readers -------------------------------------------------------
- */
+/* --- for the readers ------------------------------------------------------ */
 
 lmb_status lmb__dataset_push(
     lmb_dataset *ds, int32_t label, uint8_t **pixels_out)

@@ -88,8 +88,7 @@ lmb_status lmb__idx_read(
     return check_end(labels, count);
 }
 
-/* --- finding the files
- * ------------------------------------------------------------ */
+/* --- finding the files ---------------------------------------------------- */
 
 static bool matches(const char *name, const char *prefix, const char *kind)
 {
@@ -134,8 +133,7 @@ static lmb_status find_files(lmb_dataset *ds, const char *dir, lmb_split split,
     return LMB_OK;
 }
 
-/* --- classes
- * ------------------------------------------------------------------------ */
+/* --- classes -------------------------------------------------------------- */
 
 /* Largest label of a label file. */
 static lmb_status largest_label(const char *path, int32_t *out)
@@ -169,9 +167,7 @@ static lmb_status set_classes(lmb_dataset *ds, const places *p, const char *dir)
     return lmb_path_exists(names) ? lmb__dataset_read_names(ds, names) : LMB_OK;
 }
 
-/* --- opening
- * ---------------------------------------------------------------------------
- */
+/* --- opening -------------------------------------------------------------- */
 
 static lmb_status read_pair(const places *p, lmb_dataset *ds)
 {

@@ -48,8 +48,7 @@ static lmb_status scan_class(scan *s, const char *dir, int32_t label)
     return LMB_OK;
 }
 
-/* --- which folders
- * ------------------------------------------------------------------ */
+/* --- which folders -------------------------------------------------------- */
 
 /* The first of `names` that is a folder of DIR, or NULL. */
 static lmb_status find_folder(lmb_dataset *ds, const char *dir,
@@ -91,8 +90,7 @@ static lmb_status find_split(lmb_dataset *ds, const char *dir, lmb_split split,
     return LMB_OK;
 }
 
-/* --- classes
- * ----------------------------------------------------------------------- */
+/* --- classes -------------------------------------------------------------- */
 
 /* The folders among the entries, as class names. */
 static lmb_status keep_folders(lmb_dataset *ds, const char *dir,
@@ -153,8 +151,7 @@ static lmb_status scan_split(scan *s, const char *train, const char *dir)
     return LMB_OK;
 }
 
-/* --- opening
- * ------------------------------------------------------------------------ */
+/* --- opening -------------------------------------------------------------- */
 
 static lmb_status open_split(const char *dir, lmb_split split,
     const lmb_dataset_opts *opts, lmb_dataset *ds)

@@ -22,8 +22,7 @@ static uint8_t grey(const uint8_t *rgb)
         16);
 }
 
-/* --- enhancements
- * ---------------------------------------------------------------- */
+/* --- enhancements --------------------------------------------------------- */
 
 static uint8_t blend(int weak, int value, float factor)
 {
@@ -78,8 +77,7 @@ static void sharpness(lmb_canvas *c, float factor, const uint8_t *src)
         }
 }
 
-/* --- tables
- * ----------------------------------------------------------------------- */
+/* --- tables --------------------------------------------------------------- */
 
 typedef struct table {
     uint8_t map[256];
@@ -162,8 +160,7 @@ static void solarize(lmb_canvas *c, double threshold)
             c->rgb[i] = (uint8_t)(255 - c->rgb[i]);
 }
 
-/* --- geometry
- * ----------------------------------------------------------------------- */
+/* --- geometry ------------------------------------------------------------- */
 
 static int64_t to_fixed(double v)
 {
@@ -227,8 +224,7 @@ static void rotate(lmb_canvas *c, double degrees, const uint8_t *src)
     affine(c, a, src);
 }
 
-/* --- hue, cutout
- * ---------------------------------------------------------------------- */
+/* --- hue, cutout ---------------------------------------------------------- */
 
 static uint8_t cut8(int v)
 {
@@ -309,9 +305,7 @@ void lmb__augment_cutout(double side, double x, double y, lmb_canvas *canvas)
                 fill, 3);
 }
 
-/* --- by name
- * ----------------------------------------------------------------------------
- */
+/* --- by name -------------------------------------------------------------- */
 
 static lmb_status copy_source(
     lmb_scratch *scratch, const lmb_canvas *c, const uint8_t **out)

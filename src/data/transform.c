@@ -38,8 +38,7 @@ lmb_transform lmb_transform_default(const lmb_dataset *ds, bool train)
     return t;
 }
 
-/* --- checks -----------------------------------------------------------------
- */
+/* --- checks --------------------------------------------------------------- */
 
 static lmb_status in_range(const char *field, double v, double low, double high)
 {
@@ -82,8 +81,7 @@ lmb_status lmb_transform_check(const lmb_transform *t)
     return LMB_OK;
 }
 
-/* --- normalise ---------------------------------------------------------------
- */
+/* --- normalise ------------------------------------------------------------ */
 
 lmb_normalizer lmb_normalizer_make(const double mean[3], const double std[3])
 {
@@ -117,8 +115,7 @@ static void fill_black(
             out[(size_t)c * plane + (size_t)i] = n->value[c][0];
 }
 
-/* --- crops -------------------------------------------------------------------
- */
+/* --- crops ---------------------------------------------------------------- */
 
 /* A window of the padded picture: output (y, x) is source (y + dy, x + dx),
  * black outside; mirrored afterwards. */
@@ -333,8 +330,7 @@ static lmb_status run_crop(const lmb_transform *t, const lmb_image *src,
     return lmb_image_resize(src, &r, t->height, t->width, scratch, dst->rgb);
 }
 
-/* --- all together
- * -------------------------------------------------------------- */
+/* --- all together --------------------------------------------------------- */
 
 static bool changes_colours(const lmb_transform *t)
 {

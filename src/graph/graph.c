@@ -58,8 +58,7 @@ void *lmb_graph_memory(lmb_graph *g, size_t size)
     return block;
 }
 
-/* --- leaves -----------------------------------------------------------------
- */
+/* --- leaves --------------------------------------------------------------- */
 
 static lmb_value add_value(lmb_graph *g, const lmb_value_info *info)
 {
@@ -176,8 +175,7 @@ lmb_value lmb_graph_scalar(lmb_graph *g, double value)
     return lmb_graph_constant(g, LMB_SCALAR, NULL, value);
 }
 
-/* --- questions
- * ---------------------------------------------------------------- */
+/* --- questions ------------------------------------------------------------ */
 
 lmb_type lmb_graph_type(const lmb_graph *g, lmb_value v)
 {
@@ -202,8 +200,7 @@ int64_t lmb_graph_dim(const lmb_graph *g, lmb_value v, int axis)
     return axis >= 0 && axis < s->rank ? s->dim[axis] : 1;
 }
 
-/* --- scopes
- * --------------------------------------------------------------------- */
+/* --- scopes --------------------------------------------------------------- */
 
 void lmb_graph_push(lmb_graph *g, const char *scope)
 {
@@ -218,8 +215,7 @@ void lmb_graph_pop(lmb_graph *g)
     *(slash != NULL ? slash : g->scope) = '\0';
 }
 
-/* --- nodes
- * ------------------------------------------------------------------------ */
+/* --- nodes ---------------------------------------------------------------- */
 
 static lmb_status infer(const lmb_graph *g, const lmb_op *op, const void *attr,
     int n_in, const lmb_value *in, lmb_type *out)

@@ -12,8 +12,7 @@
 
 enum { SMALL = 1 << 12, LARGE = 1 << 18 }; /* bytes of the buffer */
 
-/* --- errors ----------------------------------------------------------------
- */
+/* --- errors --------------------------------------------------------------- */
 
 int64_t lmb_json_offset(const lmb_json *j)
 {
@@ -47,8 +46,7 @@ lmb_status lmb__json_expected(lmb_json *j, const char *what)
     return lmb_json_bad(j, "%s expected, not the byte 0x%02x", what, c);
 }
 
-/* --- the buffer ------------------------------------------------------------
- */
+/* --- the buffer ----------------------------------------------------------- */
 
 /* Reads up to `room` bytes; *got = 0 at the end. */
 static lmb_status read_some(lmb_json *j, char *to, size_t room, size_t *got)
@@ -106,8 +104,7 @@ lmb_status lmb__json_blanks(lmb_json *j)
     }
 }
 
-/* --- opening and closing ---------------------------------------------------
- */
+/* --- opening and closing -------------------------------------------------- */
 
 static lmb_status start(lmb_json *j, const char *name)
 {

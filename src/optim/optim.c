@@ -166,8 +166,7 @@ void lmb_optim_set_steps(lmb_optim *o, int64_t steps)
     o->steps = steps;
 }
 
-/* --- schedules
- * ------------------------------------------------------------------ */
+/* --- schedules ------------------------------------------------------------ */
 
 double lmb_schedule_lr(
     const lmb_schedule *s, int64_t epoch, int64_t step, int64_t steps_per_epoch)

@@ -22,8 +22,7 @@ void *lmb_plan_slot_data(const lmb_plan *plan, int32_t slot)
     return s->data;
 }
 
-/* --- layouts
- * -------------------------------------------------------------------- */
+/* --- layouts -------------------------------------------------------------- */
 
 static float load(const void *data, bool bf16, int64_t i)
 {
@@ -86,8 +85,7 @@ static void run_layout(const lmb_plan *plan, const lmb_step *step)
         relayout_image(&job, n);
 }
 
-/* --- products
- * ---------------------------------------------------------------------- */
+/* --- products ------------------------------------------------------------- */
 
 /* Threads share out the products of a batch if they are small (m n k), else
  * the rows of each. */
@@ -141,8 +139,7 @@ static lmb_status run_matmul(const lmb_step *step)
     return LMB_OK;
 }
 
-/* --- convolutions
- * --------------------------------------------------------------------- */
+/* --- convolutions --------------------------------------------------------- */
 
 static void add_bias(const lmb_plan *plan, const lmb_step *step)
 {
@@ -197,8 +194,7 @@ static lmb_status run_conv(const lmb_plan *plan, lmb_step *step)
     return LMB_OK;
 }
 
-/* --- the reference
- * ----------------------------------------------------------------------- */
+/* --- the reference -------------------------------------------------------- */
 
 static lmb_status run_reference(const lmb_plan *plan, const lmb_step *step)
 {
@@ -251,9 +247,7 @@ static void refresh_reference(lmb_plan *plan)
     }
 }
 
-/* --- steps
- * -----------------------------------------------------------------------------------
- */
+/* --- steps ---------------------------------------------------------------- */
 
 static lmb_status run_call(const lmb_plan *plan, lmb_step *step)
 {
@@ -335,8 +329,7 @@ lmb_status lmb_plan_run(lmb_plan *plan)
     return LMB_OK;
 }
 
-/* --- looking for what went wrong
- * ----------------------------------------------------------------- */
+/* --- looking for what went wrong ------------------------------------------ */
 
 static bool finite_slot(const lmb_plan *plan, int32_t index)
 {

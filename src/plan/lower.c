@@ -41,8 +41,7 @@ static lmb_dtype dtype_of(const lmb_plan *plan, lmb_value v, lmb_form form)
     return info(plan, v)->type.dtype;
 }
 
-/* --- slots -------------------------------------------------------------------
- */
+/* --- slots ---------------------------------------------------------------- */
 
 static lmb_status new_slot(
     lmb_plan *plan, lmb_value v, lmb_form form, bool is_static, int32_t *out)
@@ -105,8 +104,7 @@ static lmb_status leaf_slot(lmb_plan *plan, lmb_value v, int32_t *out)
     return LMB_OK;
 }
 
-/* --- steps
- * ---------------------------------------------------------------------- */
+/* --- steps ---------------------------------------------------------------- */
 
 static void use_in(lmb_step *step, int32_t slot)
 {
@@ -167,8 +165,7 @@ static lmb_status new_step(lmb_plan *plan, const lmb_node *node, lmb_step **out)
     return LMB_OK;
 }
 
-/* --- convolutions
- * ----------------------------------------------------------------- */
+/* --- convolutions --------------------------------------------------------- */
 
 static void copy4(int64_t to[4], const lmb_shape *from)
 {
@@ -352,8 +349,7 @@ static lmb_status lower_any_conv(lmb_plan *plan, const lmb_node *node)
     return lower_conv_weights(plan, node, conv, &spec);
 }
 
-/* --- gradients that leave the graph
- * --------------------------------------------------- */
+/* --- gradients that leave the graph --------------------------------------- */
 
 static int32_t packed_gradient(const lmb_plan *plan, lmb_value v)
 {
@@ -393,9 +389,7 @@ static lmb_status make_plain(lmb_plan *plan, lmb_value v)
     return packed >= 0 ? unpack(plan, v, packed, NULL) : LMB_OK;
 }
 
-/* --- our kernels
- * ----------------------------------------------------------------------------
- */
+/* --- our kernels ---------------------------------------------------------- */
 
 /* All real operands of one rank-4 shape, so that layout does not matter? */
 static bool one_shape(const lmb_plan *plan, const lmb_node *node)
@@ -566,9 +560,7 @@ static lmb_status lower_kernel(lmb_plan *plan, const lmb_node *node)
     return fall_back(plan, node, reason);
 }
 
-/* --- special cases
- * ------------------------------------------------------------------------------
- */
+/* --- special cases -------------------------------------------------------- */
 
 static lmb_status lower_matmul(lmb_plan *plan, const lmb_node *node)
 {

@@ -29,8 +29,7 @@ struct lmb_cache {
     int64_t written;
 };
 
-/* --- the layout of an epoch's file -----------------------------------------
- */
+/* --- the layout of an epoch's file ---------------------------------------- */
 
 /* The bytes before the arrays; their length does not depend on the epoch. */
 static lmb_status make_header(lmb_cache *c, int64_t epoch)
@@ -105,8 +104,7 @@ static lmb_status set_sizes(lmb_cache *c)
     return LMB_OK;
 }
 
-/* --- the folder ------------------------------------------------------------
- */
+/* --- the folder ----------------------------------------------------------- */
 
 static bool take_lock(lmb_cache *c)
 {
@@ -208,8 +206,7 @@ failed:
     return st;
 }
 
-/* --- reading ---------------------------------------------------------------
- */
+/* --- reading -------------------------------------------------------------- */
 
 static lmb_status check_file(const lmb_cache *c)
 {
@@ -270,8 +267,7 @@ lmb_status lmb_cache_read(
     return LMB_OK;
 }
 
-/* --- writing ---------------------------------------------------------------
- */
+/* --- writing -------------------------------------------------------------- */
 
 static void stop_writing(lmb_cache *c)
 {

@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- scalars as text
- * ------------------------------------------------------------ */
+/* --- scalars as text ------------------------------------------------------ */
 
 /* Every scalar of the state: one list for saving and loading. Doubles are
  * written in hexadecimal, which reads back to the same bits. */
@@ -142,8 +141,7 @@ static lmb_status get_scalars(const lmb_weights *w, const char *path,
     return LMB_OK;
 }
 
-/* --- arrays
- * ----------------------------------------------------------------------- */
+/* --- arrays --------------------------------------------------------------- */
 
 /* One array of the state: where it lies and what it is called. */
 typedef lmb_status visit_array(void *user, const char *name, lmb_dtype dtype,

@@ -19,8 +19,7 @@ void lmb_config_fini(lmb_config *c)
     *c = (lmb_config){0};
 }
 
-/* --- spellings -------------------------------------------------------------
- */
+/* --- spellings ------------------------------------------------------------ */
 
 /* Keys that are not rows of the table of training options. */
 static const lmb_config_key keys[] = {
@@ -140,8 +139,7 @@ static const char *canonical(lmb_arena *arena, const char *key)
     return NULL;
 }
 
-/* --- errors ----------------------------------------------------------------
- */
+/* --- errors --------------------------------------------------------------- */
 
 /* What an unknown key may have meant: canonical names and their tails. */
 static lmb_status unknown_key(const char *origin, const char *key)
@@ -197,8 +195,7 @@ bool lmb__config_is_model_list(const char *text)
     return false;
 }
 
-/* --- setting ---------------------------------------------------------------
- */
+/* --- setting -------------------------------------------------------------- */
 
 /* Drops `key` and everything below it. */
 void lmb__config_erase(lmb_config *c, const char *key)

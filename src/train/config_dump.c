@@ -304,8 +304,7 @@ done:
     return st;
 }
 
-/* --- is it the same run? ---------------------------------------------------
- */
+/* --- is it the same run? -------------------------------------------------- */
 
 /* Lines whose value may differ when a run goes on. */
 static bool is_free(const char *line)

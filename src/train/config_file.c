@@ -34,8 +34,7 @@ static const char *origin(const loader *l, const lmb_yaml *node)
         node->key != NULL ? node->key_line : node->line);
 }
 
-/* --- mdistiller's files ----------------------------------------------------
- */
+/* --- mdistiller's files --------------------------------------------------- */
 
 /* What mdistiller takes where a file says nothing and our default differs. */
 static const char *const defaults[][2] = {
@@ -153,8 +152,7 @@ static lmb_status set_key(
     return done ? LMB_OK : lmb_config_set(l->config, key, value, from);
 }
 
-/* --- flattening ------------------------------------------------------------
- */
+/* --- flattening ----------------------------------------------------------- */
 
 static lmb_status flatten(loader *l, const char *key, const lmb_yaml *node);
 
@@ -236,8 +234,7 @@ static lmb_status flatten(loader *l, const char *key, const lmb_yaml *node)
     return LMB_OK;
 }
 
-/* --- files -----------------------------------------------------------------
- */
+/* --- files ---------------------------------------------------------------- */
 
 static lmb_status load_file(loader *parent, const char *path);
 

@@ -31,8 +31,7 @@ static lmb_status copy_or_null(
     return text[0] != '\0' ? copy_text(run, text, out) : LMB_OK;
 }
 
-/* --- lists in one value: "a, b", "[1, 2]" ----------------------------------
- */
+/* --- lists in one value: "a, b", "[1, 2]" --------------------------------- */
 
 /* The next item of *at, trimmed, in the arena; NULL at the end. */
 static const char *next_item(lmb_arena *arena, const char **at)
@@ -77,8 +76,7 @@ static lmb_status parse_numbers(lmb_run_config *run, const lmb_config_entry *e,
     return LMB_OK;
 }
 
-/* --- teachers and methods --------------------------------------------------
- */
+/* --- teachers and methods ------------------------------------------------- */
 
 /* The index in "methods.3.name", and what comes after it; -1 if `key` does not
  * belong to `list` ("methods."). */
@@ -211,8 +209,7 @@ static lmb_status set_amount(const lmb_config_entry *e, double *out)
     return LMB_OK;
 }
 
-/* --- stages ---------------------------------------------------------------
- */
+/* --- stages --------------------------------------------------------------- */
 
 /* "0" or the model of one of the teachers. */
 static lmb_status set_stage_teacher(
@@ -278,8 +275,7 @@ static lmb_status set_stage(lmb_run_config *run, const lmb_config_entry *e,
     return LMB_OK;
 }
 
-/* --- options of methods ----------------------------------------------------
- */
+/* --- options of methods --------------------------------------------------- */
 
 static lmb_status set_map(
     lmb_run_config *run, const lmb_config_entry *e, lmb_method_config *m)
@@ -399,8 +395,7 @@ static lmb_status set_section(lmb_run_config *run, const lmb_config_entry *e)
         e->origin, e->key, name);
 }
 
-/* --- all other keys --------------------------------------------------------
- */
+/* --- all other keys ------------------------------------------------------- */
 
 static lmb_status set_classes(lmb_run_config *run, const lmb_config_entry *e)
 {

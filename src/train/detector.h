@@ -33,8 +33,7 @@ lmb_status lmb_detector_take(lmb_detector *d, int64_t image,
 lmb_dt_box lmb_detected_stored(const lmb_detected *from, const float scale[2],
     const int32_t size[2], int64_t image);
 
-/* --- a picture of no set ---------------------------------------------------
- */
+/* --- a picture of no set -------------------------------------------------- */
 
 /* The network's own: pictures are made to fit long_side x short_side. */
 lmb_detect_transform lmb_detector_transform(
@@ -45,8 +44,7 @@ lmb_status lmb_detector_picture(lmb_detector *d, const lmb_detect_transform *t,
     const lmb_image *image, bool bgr, lmb_scratch *scratch, lmb_dt_box **out,
     int64_t *count) LMB_MUST_CHECK;
 
-/* --- over a data set -------------------------------------------------------
- */
+/* --- over a data set ------------------------------------------------------ */
 
 /* Runs over a data set, and adds what was found in pixels of the stored
  * pictures: image = place in the set, category = label. Owned by the caller:

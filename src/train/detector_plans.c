@@ -68,8 +68,7 @@ void lmb_detector_free(lmb_detector *d)
     lmb_free(d);
 }
 
-/* --- plans -----------------------------------------------------------------
- */
+/* --- plans ---------------------------------------------------------------- */
 
 static lmb_status build(lmb_detector *d, detect_plan *p)
 {
@@ -129,8 +128,7 @@ static lmb_status plan_for(
     return st;
 }
 
-/* --- running ---------------------------------------------------------------
- */
+/* --- running -------------------------------------------------------------- */
 
 /* Reference plans hold doubles: their outputs are copied as floats. */
 static lmb_status read_outputs(lmb_detector *d, detect_plan *p)

@@ -35,8 +35,7 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* --- plans
- * ---------------------------------------------------------------------- */
+/* --- plans ---------------------------------------------------------------- */
 
 static lmb_status make_plan(lmb_evaluator *e, int64_t batch, eval_plan *p)
 {
@@ -72,8 +71,7 @@ static lmb_status plan_for(lmb_evaluator *e, int64_t batch, eval_plan **out)
     return make_plan(e, batch, *out);
 }
 
-/* --- making
- * ----------------------------------------------------------------------- */
+/* --- making --------------------------------------------------------------- */
 
 lmb_status lmb_eval_part(
     const lmb_dataset *data, int64_t limit, lmb_dataset **out)
@@ -182,8 +180,7 @@ void lmb_evaluator_free(lmb_evaluator *e)
     lmb_free(e);
 }
 
-/* --- counting
- * ------------------------------------------------------------------------ */
+/* --- counting ------------------------------------------------------------- */
 
 /* Classes that rank above the label; equal logits count as above if their
  * index is smaller, as a stable sort would have it. */

@@ -21,8 +21,7 @@ typedef struct found {
     size_t count, capacity;
 } found;
 
-/* --- running over the set ---------------------------------------------------
- */
+/* --- running over the set ------------------------------------------------- */
 
 static double clamp(double v, double most)
 {
@@ -103,8 +102,7 @@ done:
     return st;
 }
 
-/* --- the numbers ------------------------------------------------------------
- */
+/* --- the numbers ---------------------------------------------------------- */
 
 static lmb_status score(const lmb_box_truth *truth, const lmb_dt_box *dt,
     int64_t n_dt, lmb_eval_result *r)

@@ -102,8 +102,7 @@ static void add_run_row(lmb_str *out, const lmb_report_run *r)
     lmb_str_add(out, "</tr>\n");
 }
 
-/* --- runs that differ by their seed ----------------------------------------
- */
+/* --- runs that differ by their seed --------------------------------------- */
 
 typedef struct sums {
     int n;
@@ -221,8 +220,7 @@ static void add_table(
     add_groups(out, n, runs, task);
 }
 
-/* --- the page --------------------------------------------------------------
- */
+/* --- the page ------------------------------------------------------------- */
 
 /* Score k of all runs of a task over the epochs. */
 static lmb_status add_curves(lmb_str *out, int n, const lmb_report_run *runs,

@@ -79,8 +79,7 @@ void lmb__svg_legend(lmb_str *out, int n, const char *const *names);
 /* Bars of student minus teacher for each class, largest gain first. */
 void lmb__svg_gaps(lmb_str *out, const lmb_report_run *run);
 
-/* --- detection (report_detect.c, report_samples.c) ------------------------
- */
+/* --- detection (report_detect.c, report_samples.c) ------------------------ */
 
 /* The numbers of all runs as a JSON list. */
 lmb_status lmb__report_json(

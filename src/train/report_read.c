@@ -34,8 +34,7 @@ done:
     return st;
 }
 
-/* --- metrics.jsonl ---------------------------------------------------------
- */
+/* --- metrics.jsonl -------------------------------------------------------- */
 
 static lmb_status add_point(lmb_curve *c, double x, double y)
 {
@@ -156,8 +155,7 @@ done:
     return st;
 }
 
-/* --- config.yaml -----------------------------------------------------------
- */
+/* --- config.yaml ---------------------------------------------------------- */
 
 /* The config without comments, seed and out: equal for runs that differ by
  * their seed only. */
@@ -226,8 +224,7 @@ done:
     return st;
 }
 
-/* --- classes.json ----------------------------------------------------------
- */
+/* --- classes.json --------------------------------------------------------- */
 
 static lmb_status read_class(lmb_report_run *run, const json_t *row)
 {

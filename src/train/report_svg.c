@@ -40,8 +40,7 @@ void lmb__html(lmb_str *out, const char *text)
     }
 }
 
-/* --- axes ------------------------------------------------------------------
- */
+/* --- axes ----------------------------------------------------------------- */
 
 typedef struct frame {
     double x0, x1, y0, y1; /* data at the corners */
@@ -132,8 +131,7 @@ static void add_axes(lmb_str *out, const frame *f, const lmb_chart *chart)
     lmb_str_add(out, "</text>\n");
 }
 
-/* --- curves ----------------------------------------------------------------
- */
+/* --- curves --------------------------------------------------------------- */
 
 static void add_curve(
     lmb_str *out, const frame *f, const lmb_curve *c, const char *stroke)
@@ -185,8 +183,7 @@ void lmb__svg_lines(lmb_str *out, const lmb_chart *chart, int n,
     lmb_str_add(out, "</figure>\n");
 }
 
-/* --- gaps ------------------------------------------------------------------
- */
+/* --- gaps ----------------------------------------------------------------- */
 
 static double gap_of(const lmb_class_score *c)
 {

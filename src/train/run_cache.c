@@ -23,8 +23,7 @@ struct lmb_run_cache {
     float *logits;
 };
 
-/* --- identity --------------------------------------------------------------
- */
+/* --- identity ------------------------------------------------------------- */
 
 static void add_numbers(
     lmb_cache_key *key, const char *name, int n, const double *v)
@@ -107,8 +106,7 @@ static void make_key(lmb_cache_key *key, const lmb_run *run)
     add_build(key, run);
 }
 
-/* --- opening ---------------------------------------------------------------
- */
+/* --- opening -------------------------------------------------------------- */
 
 static lmb_status open_files(lmb_run *run, lmb_run_cache *c)
 {
@@ -172,8 +170,7 @@ void lmb_run_cache_free(lmb_run_cache *c)
     lmb_free(c);
 }
 
-/* --- running ---------------------------------------------------------------
- */
+/* --- running -------------------------------------------------------------- */
 
 lmb_status lmb_run_cache_enter(lmb_run *run)
 {

@@ -22,8 +22,7 @@ static int input_size(const lmb_run *run)
         : run->train_transform.height;
 }
 
-/* --- networks
- * ---------------------------------------------------------------------- */
+/* --- networks ------------------------------------------------------------- */
 
 /* All pictures, of training and of evaluations, fit the same sides. */
 static lmb_status set_sides(lmb_run *run)
@@ -115,8 +114,7 @@ static lmb_status open_teachers(lmb_run *run)
     return LMB_OK;
 }
 
-/* --- precision, threads
- * */
+/* --- precision, threads --------------------------------------------------- */
 
 static lmb_status set_precision(lmb_run *run)
 {
@@ -130,8 +128,7 @@ static lmb_status set_precision(lmb_run *run)
     return LMB_OK;
 }
 
-/* --- the teacher's check
- * ------------------------------------------------------------------ */
+/* --- the teacher's check -------------------------------------------------- */
 
 lmb_eval_spec lmb_run_eval_spec(const lmb_run *run)
 {
@@ -190,9 +187,7 @@ static lmb_status check_teachers(lmb_run *run)
     return LMB_OK;
 }
 
-/* --- state
- * --------------------------------------------------------------------------------
- */
+/* --- state ---------------------------------------------------------------- */
 
 static lmb_status open_state(lmb_run *run)
 {
@@ -288,9 +283,7 @@ static lmb_status hash_config(lmb_run *run)
     return LMB_OK;
 }
 
-/* --- the directory
- * ----------------------------------------------------------------------------
- */
+/* --- the directory -------------------------------------------------------- */
 
 lmb_status lmb_run_path(const lmb_run *run, const char *name, const char **out)
 {
@@ -365,9 +358,7 @@ static void close_directory(lmb_run *run)
         lmb_remove_dir(run->config->out);
 }
 
-/* --- all together
- * -----------------------------------------------------------------------------
- */
+/* --- all together --------------------------------------------------------- */
 
 static lmb_status open_run(lmb_run *run)
 {

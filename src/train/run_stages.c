@@ -83,8 +83,7 @@ static lmb_status open_terms(
     return LMB_OK;
 }
 
-/* --- schedules -------------------------------------------------------------
- */
+/* --- schedules ------------------------------------------------------------ */
 
 /* The usual places of decays, as parts of the epochs: mdistiller's 150, 180,
  * 210 of 240 for classification, mmdetection's 8, 11 of 12 for detection. In
@@ -148,8 +147,7 @@ static void set_schedule(lmb_run *run, lmb_stage *stage, double lr)
         default_decays(run, s);
 }
 
-/* --- the plan of stages ----------------------------------------------------
- */
+/* --- the plan of stages --------------------------------------------------- */
 
 /* One for each teacher; with one teacher as many as the methods ask for. */
 static int default_stages(const lmb_run *run)
@@ -268,8 +266,7 @@ lmb_stage *lmb_run_stage_at(lmb_run *run, int64_t epoch)
     return &run->stages[i];
 }
 
-/* --- connectors --------------------------------------------------------------
- */
+/* --- connectors ----------------------------------------------------------- */
 
 /* The first stage's are declared by its step, which is needed anyway. */
 static lmb_status declare(lmb_run *run, lmb_stage *stage, const int64_t size[3])
@@ -319,8 +316,7 @@ void lmb_run_fini_stages(lmb_run *run)
         lmb_params_free(run->state.stores[i]);
 }
 
-/* --- what must be equal on resume --------------------------------------------
- */
+/* --- what must be equal on resume ----------------------------------------- */
 
 /* By values, however they were given: config.yaml spells all of them. */
 static void hash_term(

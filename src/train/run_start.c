@@ -28,8 +28,7 @@ static const char *backbone_of(const lmb_params *store)
     return "backbone.";
 }
 
-/* --- a file ----------------------------------------------------------------
- */
+/* --- a file --------------------------------------------------------------- */
 
 /* A detector's own file names its backbone; a classifier's does not. */
 static bool is_detector_file(const lmb_weights *w)
@@ -102,8 +101,7 @@ static lmb_status load_file(const lmb_run *run, const char *path)
     return st;
 }
 
-/* --- a teacher -------------------------------------------------------------
- */
+/* --- a teacher ------------------------------------------------------------ */
 
 static void copy_values(const lmb_param *to, const lmb_param *from)
 {
@@ -135,8 +133,7 @@ static lmb_status inherit(const lmb_run *run)
     return LMB_OK;
 }
 
-/* --- both ------------------------------------------------------------------
- */
+/* --- both ----------------------------------------------------------------- */
 
 static lmb_status check_inherit(const lmb_run *run)
 {

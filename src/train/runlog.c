@@ -30,8 +30,7 @@ static double wall_time(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* --- opening ---------------------------------------------------------------
- */
+/* --- opening -------------------------------------------------------------- */
 
 static lmb_status join(const char *dir, const char *name, char **out)
 {
@@ -109,8 +108,7 @@ void lmb_runlog_free(lmb_runlog *log)
     lmb_free(log);
 }
 
-/* --- rows ------------------------------------------------------------------
- */
+/* --- rows ----------------------------------------------------------------- */
 
 enum { MOST_NUMBERS = 8 + LMB_MAX_SCORES + LMB_MAX_PARTS + LMB_MAX_TERMS };
 

@@ -125,8 +125,7 @@ double lmb_warm_up(double warmup, int64_t epoch);
 lmb_status lmb_train_step_run(lmb_train_step *s, const lmb_batch *batch,
     const lmb_step_at *at, lmb_step_result *out) LMB_MUST_CHECK;
 
-/* --- evaluation
- * ----------------------------------------------------------------- */
+/* --- evaluation ----------------------------------------------------------- */
 
 /* Images a step where nobody said: those of detectors are larger. */
 static inline int64_t lmb_eval_batch(int64_t asked, bool detector)

@@ -35,8 +35,7 @@ static lmb_status run_feeds(
     return LMB_OK;
 }
 
-/* --- the batch --------------------------------------------------------------
- */
+/* --- the batch ------------------------------------------------------------ */
 
 double lmb_warm_up(double warmup, int64_t epoch)
 {

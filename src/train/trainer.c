@@ -19,8 +19,7 @@ double lmb_run_now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* --- plans
- * ----------------------------------------------------------------------- */
+/* --- plans ---------------------------------------------------------------- */
 
 static void drop_steps(lmb_run *run)
 {
@@ -117,8 +116,7 @@ lmb_status lmb_run_step_for(
     return LMB_OK;
 }
 
-/* --- one step
- * ---------------------------------------------------------------------- */
+/* --- one step ------------------------------------------------------------- */
 
 static lmb_status non_finite(
     lmb_run *run, lmb_train_step *step, const char *what, double value)
@@ -221,8 +219,7 @@ static lmb_status train_batch(lmb_run *run)
     return LMB_OK;
 }
 
-/* --- rows and progress
- * --------------------------------------------------------------- */
+/* --- rows and progress ---------------------------------------------------- */
 
 static lmb_row epoch_row(const lmb_run *run, double images_per_second)
 {
@@ -289,9 +286,7 @@ static void report_progress(
     run->observer.on_step(&p, run->observer.user);
 }
 
-/* --- saving
- * ---------------------------------------------------------------------------
- */
+/* --- saving --------------------------------------------------------------- */
 
 /* Only a state that can be gone on with is saved. */
 static lmb_status check_finite(const lmb_run *run)
@@ -349,8 +344,7 @@ static bool time_to_save(const lmb_run *run)
             lmb_run_now() - run->last_save >= 60 * t->save_minutes);
 }
 
-/* --- evaluation
- * -------------------------------------------------------------------------- */
+/* --- evaluation ----------------------------------------------------------- */
 
 static void swap_floats(float *a, float *b, int64_t n)
 {
@@ -434,9 +428,7 @@ static lmb_status evaluate_epoch(lmb_run *run)
     return st;
 }
 
-/* --- epochs
- * ---------------------------------------------------------------------------------
- */
+/* --- epochs --------------------------------------------------------------- */
 
 static bool stopped(const lmb_run *run)
 {
@@ -536,9 +528,7 @@ lmb_status lmb_run_train(lmb_run *run)
     return LMB_OK;
 }
 
-/* --- the end
- * ------------------------------------------------------------------------------------
- */
+/* --- the end -------------------------------------------------------------- */
 
 lmb_status lmb_run_finish(lmb_run *run, lmb_run_result *out)
 {
@@ -579,9 +569,7 @@ void lmb_run_result_fini(lmb_run_result *r)
     lmb_eval_fini(&r->teacher);
 }
 
-/* --- facts
- * ----------------------------------------------------------------------------------------
- */
+/* --- facts ---------------------------------------------------------------- */
 
 lmb_run_facts lmb_run_describe(const lmb_run *run)
 {

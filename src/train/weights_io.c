@@ -13,8 +13,7 @@
 
 enum { SHOWN = 8, MAX_CLASSES = 1000000, MAX_SIZE = 1 << 16 };
 
-/* --- does a file fit? ------------------------------------------------------
- */
+/* --- does a file fit? ----------------------------------------------------- */
 
 /* One kind of fault: how many, and the first few in words. */
 typedef struct faults {
@@ -162,8 +161,7 @@ lmb_status lmb_weights_classes(
     return LMB_OK;
 }
 
-/* --- metadata, read --------------------------------------------------------
- */
+/* --- metadata, read ------------------------------------------------------- */
 
 static lmb_status bad(
     const char *path, const char *key, const char *value, const char *rule)
@@ -292,8 +290,7 @@ void lmb_weights_about_fini(lmb_weights_about *about)
     *about = (lmb_weights_about){0};
 }
 
-/* --- metadata, written -----------------------------------------------------
- */
+/* --- metadata, written ---------------------------------------------------- */
 
 static lmb_status write_count(lmb_weights *w, const char *key, int value)
 {
@@ -356,8 +353,7 @@ lmb_status lmb_weights_about_write(
     return LMB_OK;
 }
 
-/* --- parameters, written ---------------------------------------------------
- */
+/* --- parameters, written -------------------------------------------------- */
 
 static lmb_status add_copy(lmb_weights *w, const lmb_param *p)
 {

@@ -171,8 +171,7 @@ static inline void model_check_eval(model_run *r, double tolerance)
         model_check_tap(r, r->nn.taps[i].name, taps[i], tolerance);
 }
 
-/* --- one step of training --------------------------------------------------
- */
+/* --- one step of training ------------------------------------------------- */
 
 static inline double model_norm(const lmb_param *p)
 {
@@ -279,8 +278,7 @@ static inline void model_check_train(
         model_check_running(r, "running", limit->loss);
 }
 
-/* --- what the test files call ----------------------------------------------
- */
+/* --- what the test files call --------------------------------------------- */
 
 static const model_limits model_exact = {1e-9, 1e-9, 1e-8, 1e-8, 1e-10};
 static const model_limits model_fast = {1e-4, 1e-5, 1e-3, 1e-3, 1e-5};

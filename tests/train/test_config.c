@@ -40,8 +40,7 @@ static void refuse(const char *text, lmb_status code, const char *part)
     end(&b);
 }
 
-/* --- tests -----------------------------------------------------------------
- */
+/* --- tests ---------------------------------------------------------------- */
 
 static void every_spelling_is_one_key(void **state)
 {

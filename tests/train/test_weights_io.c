@@ -187,8 +187,7 @@ static void wrong_metadata_is_refused(void **state)
     }
 }
 
-/* --- a published network ---------------------------------------------------
- */
+/* --- a published network -------------------------------------------------- */
 
 enum { BATCH = 50, IMAGES = 200, CLASSES = 100, PIXELS = 3 * 32 * 32 };
 

@@ -76,8 +76,7 @@ static void setup_free(setup *s)
     lmb_free(s->scratch);
 }
 
-/* --- ours -------------------------------------------------------------------
- */
+/* --- ours ----------------------------------------------------------------- */
 
 static lmb_buf big(const setup *s, int i)
 {
@@ -106,8 +105,7 @@ static void ours(const setup *s, bool bwd, bool res)
     k->run(bwd ? &bc : &fc);
 }
 
-/* --- oneDNN 2.x
- * --------------------------------------------------------------- */
+/* --- oneDNN 2.x ----------------------------------------------------------- */
 
 #if DNNL_VERSION_MAJOR == 2
 typedef struct theirs {
@@ -198,8 +196,7 @@ static void theirs_run(const theirs *t, bool bwd)
 }
 #endif
 
-/* --- table
- * ----------------------------------------------------------------------- */
+/* --- table ---------------------------------------------------------------- */
 
 static void output_read(const setup *s, int which)
 {

@@ -21,8 +21,7 @@ static lmb_status check(dnnl_status_t code, const char *what)
 #define DNN(call) LMB_TRY(check((call), #call))
 #define DNN_GOTO(call, st, label) LMB_GOTO(check((call), #call), st, label)
 
-/* --- 2.x and 3.x
- * ---------------------------------------------------------------- */
+/* --- 2.x and 3.x ---------------------------------------------------------- */
 
 #if DNNL_VERSION_MAJOR >= 3
 typedef dnnl_memory_desc_t layout;
@@ -104,8 +103,7 @@ static dnnl_status_t append_relu(dnnl_post_ops_t ops)
 }
 #endif
 
-/* --- engine, stream, types
- * ---------------------------------------------------------- */
+/* --- engine, stream, types ------------------------------------------------ */
 
 /* One engine and stream for the process: oneDNN's CPU engine has no state of
  * ours in it, and its stream runs in the calling thread. Made on first use. */
@@ -142,8 +140,7 @@ static dnnl_format_tag_t tag_of(int block)
     }
 }
 
-/* --- convolution
- * ---------------------------------------------------------------------- */
+/* --- convolution ---------------------------------------------------------- */
 
 struct lmb_dnn_conv {
     lmb_dnn_conv_spec spec;
@@ -481,9 +478,7 @@ lmb_status lmb_dnn_conv_run(lmb_dnn_conv *c, const lmb_dnn_conv_args *args)
     return LMB_OK;
 }
 
-/* --- reorders
- * ----------------------------------------------------------------------------
- */
+/* --- reorders ------------------------------------------------------------- */
 
 struct lmb_dnn_reorder {
     dnnl_primitive_t primitive;
@@ -551,9 +546,7 @@ void lmb_dnn_reorder_free(lmb_dnn_reorder *r)
     lmb_free(r);
 }
 
-/* --- the rest
- * --------------------------------------------------------------------------------
- */
+/* --- the rest ------------------------------------------------------------- */
 
 lmb_status lmb_dnn_sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k,
     const float *a, const float *b, float *c)

@@ -252,7 +252,7 @@ static lmb_status postprocess(const lmb_model *m, const lmb_detect_call *call,
     LMB_TRY(check_outputs(call, &rows));
     for (int64_t i = 0; i < rows; i++)
         own += call->output[0][5 * i] == (float)call->image;
-    LMB_TRY(lmb_found_init(&p, own * call->classes));
+    LMB_GOTO(lmb_found_init(&p, own * call->classes), st, done);
     for (int64_t i = 0; i < rows; i++) {
         const region r = {call->output[0] + 5 * i,
             call->output[2] + i * (call->classes + 1),

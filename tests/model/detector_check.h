@@ -330,6 +330,23 @@ static inline void detector_check_detections(
 }
 
 /* `first`: outputs that the file has no rule for; the others follow. */
+/* Whichever allocation fails: an error, and nothing stays behind. */
+static inline void detector_check_memory(const lmb_model *m,
+    const lmb_detect_call *call, int64_t most, lmb_detected *found)
+{
+    const int64_t living = lmb_alloc_live();
+    for (int64_t n = 0;; n++) {
+        int64_t count = 0;
+        lmb_alloc_fail_at(n);
+        const lmb_status st = m->postprocess(m, call, most, found, &count);
+        lmb_alloc_fail_at(-1);
+        assert_int_equal(lmb_alloc_live(), living);
+        if (st == LMB_OK)
+            break;
+        assert_int_equal(st, LMB_ENOMEM);
+    }
+}
+
 static inline void detector_check_post_with(
     detector_run *r, const lmb_detect_call *first)
 {
@@ -356,6 +373,8 @@ static inline void detector_check_post_with(
             r->spec.model->postprocess(r->spec.model, &call, MOST, found, &n));
         detector_check_detections(json_array_get(want, at), found, n);
     }
+    call.image = 0;
+    detector_check_memory(r->spec.model, &call, MOST, found);
     for (size_t i = 0; i < LMB_MAX_DETECT_OUTPUTS; i++)
         lmb_free(data[i]);
 }

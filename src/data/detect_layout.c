@@ -4,6 +4,8 @@
 #include <string.h>
 
 enum { MOST_CELLS = 128, DEFAULT_SIZES = 4 };
+_Static_assert((int)LMB_MAX_SIZES *(int)LMB_MAX_SCALES <= (int)MOST_CELLS,
+    "each group and short side has a cell");
 
 /* A size and how many pictures have it; merged ones point to another cell. */
 typedef struct cell {

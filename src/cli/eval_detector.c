@@ -1,17 +1,11 @@
 /* eval_detector.c: limbeck eval of a detector: run over a set, scored as files
  * of results are scored. */
 #include "cli/eval_boxes.h"
+
+#include "base/clock.h"
 #include "train/detector.h"
 
 #include <string.h>
-#include <time.h>
-
-static double now(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* What was found on a set, and what should have been. */
 typedef struct job {
@@ -67,9 +61,9 @@ static lmb_status find_boxes(
     memcpy(spec.mean, net->mean, sizeof spec.mean);
     memcpy(spec.std, net->std, sizeof spec.std);
     LMB_TRY(lmb_detector_new(net, &opts, NULL, &d));
-    const double start = now();
+    const double start = lmb_clock_now();
     const lmb_status st = lmb_detect_all(d, j->data, &spec, &j->dt, &j->n_dt);
-    j->seconds = now() - start;
+    j->seconds = lmb_clock_now() - start;
     lmb_detector_free(d);
     return st;
 }

@@ -2,17 +2,10 @@
  * again on a terminal, plain lines elsewhere. */
 #include "cli/run.h"
 
+#include "base/clock.h"
 #include "train/runlog.h"
 
 #include <math.h>
-#include <time.h>
-
-static double now(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* "1h 02m", "3m 20s", "12s". */
 static void add_duration(lmb_str *out, double seconds)
@@ -87,7 +80,7 @@ static void on_step(const lmb_progress *p, void *user)
 {
     cli_progress *progress = user;
     const bool terminal = cli_terminal();
-    const double t = now();
+    const double t = lmb_clock_now();
     if (progress->c->quiet)
         return;
     if (terminal ? t - progress->last_line < 0.2

@@ -1,16 +1,11 @@
 /* profile.c: where the time of a plan goes, and what its limit is. */
 #include "plan/plan_impl.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-static double now(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static lmb_plan_time *row_of(
     lmb_plan_time *rows, int max, int *n, const char *name)
@@ -39,10 +34,10 @@ lmb_status lmb_plan_profile(
         LMB_TRY(lmb_plan_prepare(plan));
         for (size_t i = 0; i < plan->steps.count; i++) {
             lmb_step *step = plan->steps.items[i];
-            const double start = now();
+            const double start = lmb_clock_now();
             LMB_TRY(lmb_plan_step(plan, step));
             lmb_plan_time *row = row_of(out, max, n, step->name);
-            row->seconds += (now() - start) / runs;
+            row->seconds += (lmb_clock_now() - start) / runs;
             row->count += r == 0;
         }
     }
@@ -84,9 +79,9 @@ static lmb_status time_conv(const lmb_dnn_conv_spec *spec, double *seconds)
             .bias = memory + (pad_x + pad_y + w + 191) / 64 * 64 + s,
             .scratch = memory + (pad_x + pad_y + w + 191) / 64 * 64,
         };
-        const double start = now();
+        const double start = lmb_clock_now();
         st = lmb_dnn_conv_run(conv, &args);
-        const double t = now() - start;
+        const double t = lmb_clock_now() - start;
         if (r > 0 && t < *seconds)
             *seconds = t;
     }

@@ -3,6 +3,7 @@
 
 #include "backend/cpu/threads.h"
 #include "backend/onednn/dnn.h"
+#include "base/clock.h"
 #include "base/rng.h"
 #include "optim/optim.h"
 #include "train/network.h"
@@ -156,11 +157,11 @@ static lmb_status one_step(bench *b, double *seconds)
     };
     const lmb_step_at at = {.epoch = 1, .epochs = 1};
     lmb_step_result r;
-    const double start = lmb_run_now();
+    const double start = lmb_clock_now();
     LMB_TRY(lmb_train_step_run(b->step, &batch, &at, &r));
     for (int i = 0; i <= b->n_terms; i++)
         lmb_optim_step(b->optims[i], 1e-6, 1);
-    *seconds = lmb_run_now() - start;
+    *seconds = lmb_clock_now() - start;
     if (!isfinite(r.loss))
         return LMB_FAIL(
             LMB_ENUMERIC, "the loss of the benchmark is %g", r.loss);
@@ -214,10 +215,10 @@ static lmb_status measure(
         LMB_TRY(open_network(
             c->teachers[0].model, c->classes, size, 2, &b->teacher));
     LMB_TRY(open_terms(b));
-    const double start = lmb_run_now();
+    const double start = lmb_clock_now();
     size = size > 0 ? size : b->student.model->default_size;
     LMB_TRY(open_step(b, size, r->bf16));
-    r->compile_seconds = lmb_run_now() - start;
+    r->compile_seconds = lmb_clock_now() - start;
     LMB_TRY(make_batch(b, c->train.batch, size));
     double median = 0;
     LMB_TRY(time_steps(b, steps, &median));

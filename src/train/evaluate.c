@@ -1,9 +1,10 @@
 /* evaluate.c: accuracy of a network over a data set. */
 #include "train/detector.h"
 
+#include "base/clock.h"
+
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 /* The network for one batch size. */
 typedef struct eval_plan {
@@ -27,13 +28,6 @@ struct lmb_evaluator {
     int n_plans;
     int64_t pass;
 };
-
-static double now(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* --- plans ---------------------------------------------------------------- */
 
@@ -264,11 +258,11 @@ lmb_status lmb_evaluator_run(lmb_evaluator *e, lmb_eval_result *out)
             e->detector, e->data, &e->truth, &e->spec, out);
     lmb_eval_result r = {.classes = e->net.classes};
     lmb_status st = LMB_OK;
-    const double start = now();
+    const double start = lmb_clock_now();
     LMB_GOTO(LMB_NEW(r.class_count, r.classes), st, failed);
     LMB_GOTO(LMB_NEW(r.class_correct, r.classes), st, failed);
     LMB_GOTO(run_batches(e, &r), st, failed);
-    r.seconds = now() - start;
+    r.seconds = lmb_clock_now() - start;
     *out = r;
     return LMB_OK;
 failed:

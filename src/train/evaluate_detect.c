@@ -1,20 +1,13 @@
 /* evaluate_detect.c: a detector over a data set: COCO's numbers. */
 #include "train/detector.h"
 
+#include "base/clock.h"
 #include "data/loader.h"
 #include "train/pictures.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static double now(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 typedef struct found {
     lmb_dt_box *items;
@@ -129,7 +122,7 @@ done:
 lmb_status lmb_detector_evaluate(lmb_detector *d, const lmb_dataset *data,
     const lmb_box_truth *truth, const lmb_eval_spec *spec, lmb_eval_result *out)
 {
-    const double start = now();
+    const double start = lmb_clock_now();
     lmb_eval_result r = {
         .classes = truth->categories,
         .count = lmb_dataset_count(data),
@@ -137,7 +130,7 @@ lmb_status lmb_detector_evaluate(lmb_detector *d, const lmb_dataset *data,
     };
     LMB_TRY(lmb_detect_all(d, data, spec, &r.found, &r.n_found));
     const lmb_status st = score(truth, r.found, r.n_found, &r);
-    r.seconds = now() - start;
+    r.seconds = lmb_clock_now() - start;
     if (st != LMB_OK) {
         lmb_eval_fini(&r);
         return st;

@@ -63,7 +63,6 @@ struct lmb_run {
     int64_t trained_images;
 };
 
-double lmb_run_now(void);
 /* "out/name" in the config's arena; NULL and a message when out of memory. */
 lmb_status lmb_run_path(
     const lmb_run *run, const char *name, const char **out) LMB_MUST_CHECK;

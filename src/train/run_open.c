@@ -6,6 +6,7 @@
 
 #include "backend/cpu/threads.h"
 #include "backend/onednn/dnn.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "data/hash.h"
@@ -389,7 +390,7 @@ static lmb_status make_run(const lmb_run_config *config,
     run->observer = *observer;
     run->looked_at = looked_at;
     run->lock = -1;
-    run->begun = run->last_save = lmb_run_now();
+    run->begun = run->last_save = lmb_clock_now();
     const lmb_status st = open_run(run);
     if (st != LMB_OK) {
         lmb_run_free(run);

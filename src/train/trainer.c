@@ -2,6 +2,7 @@
 #include "train/trainer.h"
 
 #include "backend/cpu/cpu_optim.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "train/result_boxes.h"
 #include "train/run_cache.h"
@@ -10,14 +11,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-double lmb_run_now(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* --- plans ---------------------------------------------------------------- */
 
@@ -234,7 +227,7 @@ static lmb_row epoch_row(const lmb_run *run, double images_per_second)
         .n_terms = run->stage->n_terms,
         .lr = current_lr(run, s->step_in_epoch > 0 ? s->step_in_epoch - 1 : 0),
         .images_per_second = images_per_second,
-        .seconds = lmb_run_now() - run->begun,
+        .seconds = lmb_clock_now() - run->begun,
     };
     for (int i = 0; i < run->stage->n_terms; i++) {
         row.term_name[i] = run->stage->terms[i].method->name;
@@ -266,7 +259,7 @@ static void report_progress(
 {
     if (run->observer.on_step == NULL)
         return;
-    const double seconds = lmb_run_now() - epoch_start;
+    const double seconds = lmb_clock_now() - epoch_start;
     const double rate = seconds > 0
         ? (double)(run->trained_images - images_before) / seconds
         : 0;
@@ -314,7 +307,7 @@ static lmb_status save_state(lmb_run *run, const lmb_runlog_mark *mark)
     run->state.mark = *mark;
     LMB_TRY(lmb_checkpoint_save(path, &run->state));
     run->saved = true;
-    run->last_save = lmb_run_now();
+    run->last_save = lmb_clock_now();
     if (run->observer.on_checkpoint != NULL)
         run->observer.on_checkpoint(path, run->state.step, run->observer.user);
     return LMB_OK;
@@ -341,7 +334,7 @@ static bool time_to_save(const lmb_run *run)
     const lmb_train_opts *t = &run->config->train;
     return (t->save_every > 0 && run->state.step % t->save_every == 0) ||
         (t->save_minutes > 0 &&
-            lmb_run_now() - run->last_save >= 60 * t->save_minutes);
+            lmb_clock_now() - run->last_save >= 60 * t->save_minutes);
 }
 
 /* --- evaluation ----------------------------------------------------------- */
@@ -406,7 +399,7 @@ static lmb_status note_accuracy(lmb_run *run, const lmb_eval_result *r)
         .task = run->task,
         .lr = NAN,
         .images_per_second = (double)r->count / r->seconds,
-        .seconds = lmb_run_now() - run->begun,
+        .seconds = lmb_clock_now() - run->begun,
     };
     if (!lmb_task_is_detection(run->task)) {
         row.part_name[row.n_parts] = "ce";
@@ -444,7 +437,7 @@ static bool out_of_steps(const lmb_run *run)
 static lmb_status train_steps(lmb_run *run)
 {
     lmb_run_state *s = &run->state;
-    const double start = lmb_run_now();
+    const double start = lmb_clock_now();
     const int64_t images = run->trained_images;
     const int64_t steps = lmb_loader_steps(run->loader);
     while (s->step_in_epoch < steps && !out_of_steps(run)) {
@@ -453,11 +446,11 @@ static lmb_status train_steps(lmb_run *run)
         if (s->step_in_epoch < steps && time_to_save(run))
             LMB_TRY(lmb_run_save(run));
         if (stopped(run)) {
-            run->train_seconds += lmb_run_now() - start;
+            run->train_seconds += lmb_clock_now() - start;
             return stop_here(run, NULL);
         }
     }
-    const double seconds = lmb_run_now() - start;
+    const double seconds = lmb_clock_now() - start;
     run->train_seconds += seconds;
     const lmb_row row = epoch_row(run,
         seconds > 0 ? (double)(run->trained_images - images) / seconds : 0);

@@ -58,7 +58,8 @@ typedef struct dfmsd_state {
 
 static const lmb_opt options[] = {
     CHOICE(detector,
-        "which defaults: two_stage has alpha 5e-7, ratios 0.45, sfa_weight 6",
+        "which defaults: two_stage has alpha 5e-7, ratios 0.45, sfa_weight 6, "
+        "levels 4",
         "one_stage|two_stage"),
     SWITCH(dfm, "dual feature masking"),
     SWITCH(sal, "stage-wise adaptation: the run has several stages"),
@@ -106,6 +107,8 @@ static void apply_defaults(dfmsd_state *o, const char *const *given, int n)
     if (o->detector == TWO_STAGE) {
         yield(&o->alpha, 5e-7, "alpha", given, n);
         yield(&o->sfa_weight, 6, "sfa_weight", given, n);
+        if (!is_given("levels", given, n))
+            o->levels = 4; /* P2 .. P5: P6 is a maximum over P5 */
     }
     if (o->detector == TWO_STAGE || o->mes == MES_RATIO) {
         yield(&o->mask.ratio_space, 0.45, "ratio_space", given, n);

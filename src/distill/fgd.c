@@ -38,7 +38,8 @@ typedef struct fgd_state {
 
 static const lmb_opt options[] = {
     {.name = "detector",
-        .help = "which weights: two_stage has 5e-5, 2.5e-5, 5e-5, 5e-7",
+        .help = "which defaults: two_stage has weights 5e-5, 2.5e-5, 5e-5, "
+                "5e-7 and levels 4",
         .type = LMB_OPT_ENUM,
         .offset = offsetof(fgd_state, detector),
         .choices = "one_stage|two_stage"},
@@ -52,6 +53,14 @@ static const lmb_opt options[] = {
     {0},
 };
 
+static bool is_given(const char *name, const char *const *given, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(given[i], name) == 0)
+            return true;
+    return false;
+}
+
 static lmb_status resolve(void *state, const char *const *given, int n_given)
 {
     fgd_state *o = state;
@@ -62,13 +71,11 @@ static lmb_status resolve(void *state, const char *const *given, int n_given)
         {"gamma", &o->gamma, 5e-5}, {"lambda", &o->lambda, 5e-7}};
     if (o->detector == 0)
         return LMB_OK;
-    for (size_t i = 0; i < LMB_COUNT(rows); i++) {
-        bool is_given = false;
-        for (int k = 0; k < n_given; k++)
-            is_given = is_given || strcmp(given[k], rows[i].name) == 0;
-        if (!is_given)
+    for (size_t i = 0; i < LMB_COUNT(rows); i++)
+        if (!is_given(rows[i].name, given, n_given))
             *rows[i].field = rows[i].value;
-    }
+    if (!is_given("levels", given, n_given))
+        o->levels = 4; /* P2 .. P5: P6 is a maximum over P5 */
     return LMB_OK;
 }
 

@@ -184,6 +184,28 @@ static void two_stage_detectors_have_their_own_defaults(void **state)
     CHECK_NEAR(value_of(&preset, 5), value_of(&written, 5), 0);
 }
 
+/* P2 .. P5 of P2 .. P6, unless more are asked for; all of other detectors. */
+static void two_stage_detectors_compare_four_levels(void **state)
+{
+    static const lmb_tap tap[] = {{.name = "p2"}, {.name = "p3"},
+        {.name = "p4"}, {.name = "p5"}, {.name = "p6"}};
+    static const lmb_taps taps = {tap, LMB_COUNT(tap)};
+    static const char *const names[] = {"dfmsd", "fgd"};
+    static const char *const keys[] = {"detector", "levels"};
+    static const char *const values[] = {"two_stage", "5"};
+    static const int want[] = {5, 4, 5}; /* by the number of options */
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        const lmb_method *m = lmb_method_find(names[i / 3]);
+        void *made = NULL;
+        lmb_pairs pairs;
+        CHECK_OK(lmb_method_new(m, i % 3, keys, values, &made));
+        CHECK_OK(lmb_method_pairs(m, made, &taps, &taps, 0, NULL, &pairs));
+        assert_int_equal(pairs.count, want[i % 3]);
+        lmb_method_free(m, made);
+    }
+}
+
 LMB_TEST_MAIN(cmocka_unit_test(conforms),
     cmocka_unit_test(every_form_has_an_exact_gradient),
     cmocka_unit_test(alignment_has_known_value_and_gradient),
@@ -191,4 +213,5 @@ LMB_TEST_MAIN(cmocka_unit_test(conforms),
     cmocka_unit_test(alignment_is_pkd),
     cmocka_unit_test(enhancement_acts_from_its_stage_on),
     cmocka_unit_test(refuses_modules_that_never_act),
-    cmocka_unit_test(two_stage_detectors_have_their_own_defaults))
+    cmocka_unit_test(two_stage_detectors_have_their_own_defaults),
+    cmocka_unit_test(two_stage_detectors_compare_four_levels))

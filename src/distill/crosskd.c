@@ -69,10 +69,8 @@ static const lmb_opt options[] = {
 static lmb_status resolve(void *state, const char *const *given, int n_given)
 {
     crosskd_state *o = state;
-    bool weighed = false;
-    for (int i = 0; i < n_given; i++)
-        weighed = weighed || strcmp(given[i], "box_weight") == 0;
-    if (o->box == BOX_BINS && !weighed)
+    if (o->box == BOX_BINS &&
+        !lmb_method_is_given("box_weight", given, n_given))
         o->box_weight = 4;
     return LMB_OK;
 }

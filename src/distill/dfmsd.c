@@ -25,8 +25,6 @@
 #include "distill/dual_mask.h"
 #include "distill/maps.h"
 
-#include <string.h>
-
 enum { ONE_STAGE, TWO_STAGE };
 enum { MES_GAP, MES_RATIO, MES_SOFT, MES_OFF };
 enum { SFA_LOSS, SFA_STANDARDIZE, SFA_OFF };
@@ -86,18 +84,10 @@ static const lmb_opt options[] = {
 
 /* --- options that depend on others ---------------------------------------- */
 
-static bool is_given(const char *name, const char *const *given, int n)
-{
-    for (int i = 0; i < n; i++)
-        if (strcmp(given[i], name) == 0)
-            return true;
-    return false;
-}
-
 static void yield(double *field, double value, const char *name,
     const char *const *given, int n)
 {
-    if (!is_given(name, given, n))
+    if (!lmb_method_is_given(name, given, n))
         *field = value;
 }
 
@@ -107,7 +97,7 @@ static void apply_defaults(dfmsd_state *o, const char *const *given, int n)
     if (o->detector == TWO_STAGE) {
         yield(&o->alpha, 5e-7, "alpha", given, n);
         yield(&o->sfa_weight, 6, "sfa_weight", given, n);
-        if (!is_given("levels", given, n))
+        if (!lmb_method_is_given("levels", given, n))
             o->levels = 4; /* P2 .. P5: P6 is a maximum over P5 */
     }
     if (o->detector == TWO_STAGE || o->mes == MES_RATIO) {
@@ -115,7 +105,7 @@ static void apply_defaults(dfmsd_state *o, const char *const *given, int n)
         yield(&o->mask.ratio_channel, 0.45, "ratio_channel", given, n);
     }
     const bool idle = !o->dfm || (!o->sal && o->mes_from > 1);
-    if (idle && !is_given("mes", given, n))
+    if (idle && !lmb_method_is_given("mes", given, n))
         o->mes = MES_OFF;
 }
 

@@ -21,7 +21,6 @@
 #include "op/op_detect.h"
 
 #include <math.h>
-#include <string.h>
 
 typedef struct fgd_state {
     double alpha, beta, gamma, lambda, temperature;
@@ -53,14 +52,6 @@ static const lmb_opt options[] = {
     {0},
 };
 
-static bool is_given(const char *name, const char *const *given, int n)
-{
-    for (int i = 0; i < n; i++)
-        if (strcmp(given[i], name) == 0)
-            return true;
-    return false;
-}
-
 static lmb_status resolve(void *state, const char *const *given, int n_given)
 {
     fgd_state *o = state;
@@ -72,9 +63,9 @@ static lmb_status resolve(void *state, const char *const *given, int n_given)
     if (o->detector == 0)
         return LMB_OK;
     for (size_t i = 0; i < LMB_COUNT(rows); i++)
-        if (!is_given(rows[i].name, given, n_given))
+        if (!lmb_method_is_given(rows[i].name, given, n_given))
             *rows[i].field = rows[i].value;
-    if (!is_given("levels", given, n_given))
+    if (!lmb_method_is_given("levels", given, n_given))
         o->levels = 4; /* P2 .. P5: P6 is a maximum over P5 */
     return LMB_OK;
 }

@@ -162,6 +162,8 @@ lmb_status lmb_method_get(
 lmb_status lmb_method_new(const lmb_method *m, int n, const char *const *key,
     const char *const *value, void **state) LMB_MUST_CHECK;
 void lmb_method_free(const lmb_method *m, void *state); /* accepts NULL */
+/* For `resolve`: has the user set the option? */
+bool lmb_method_is_given(const char *name, const char *const *given, int n);
 
 /* The pairs in force: the n_map lines of the user's map if there are any, else
  * the method's own. Every name is checked: ENOTFOUND lists the taps. */

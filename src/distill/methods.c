@@ -3,6 +3,7 @@
 #include "distill/method.h"
 
 #include <math.h>
+#include <string.h>
 
 #define LMB_METHOD(name) extern const lmb_method lmb_method_##name;
 #include "distill/methods.def"
@@ -86,6 +87,14 @@ void lmb_method_free(const lmb_method *m, void *state)
     if (state != NULL && m->fini != NULL)
         m->fini(state);
     lmb_free(state);
+}
+
+bool lmb_method_is_given(const char *name, const char *const *given, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(given[i], name) == 0)
+            return true;
+    return false;
 }
 
 static lmb_status check_name(const lmb_method *m, const char *side,

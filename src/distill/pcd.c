@@ -25,8 +25,6 @@
  * lmb_build.phase says which phase a plan is of; phase_groups > 0 fixes n. */
 #include "distill/logits.h"
 
-#include <string.h>
-
 enum { PAPER, RELEASE };
 enum { RANK_LDR, RANK_INDEX };
 enum { SCOPE_SAMPLE, SCOPE_BATCH };
@@ -114,10 +112,8 @@ static const lmb_opt options[] = {
 static void yield(int32_t *field, int32_t value, const char *name,
     const char *const *given, int n_given)
 {
-    for (int i = 0; i < n_given; i++)
-        if (strcmp(given[i], name) == 0)
-            return;
-    *field = value;
+    if (!lmb_method_is_given(name, given, n_given))
+        *field = value;
 }
 
 static lmb_status resolve(void *state, const char *const *given, int n_given)

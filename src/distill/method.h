@@ -15,8 +15,9 @@
 #include "nn/nn.h"
 
 /* One side's value, by role. The same names as `limbeck list taps`: "logits",
- * "pooled", "f0".."f4", "pre0".."pre4" (before ReLU), later "p3", "cls.p3",
- * "roi.logits"; "@strong" is appended for the second view of a batch. */
+ * "pooled", "f0".."f4", "pre0".."pre4" (before ReLU); of detectors "p3",
+ * "cls.p3", "roi.logits"; "@strong" is appended for the second view of a batch.
+ */
 typedef struct lmb_tap {
     const char *name;
     lmb_value value; /* in the graph of the build call */

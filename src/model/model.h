@@ -79,9 +79,10 @@ struct lmb_model {
     const char *name; /* "resnet20"; matched without case */
     const char *aliases; /* "a|b", or NULL */
     const char *task; /* "classification" or "detection" */
-    int default_classes; /* 100, 1000 */
-    int default_size; /* 32, 224: the size of tables */
-    double default_lr; /* for batches of 64: 0.05; light families 0.01 */
+    int default_classes; /* 100, 1000; 80 */
+    int default_size; /* 32, 224, 800: the size of tables */
+    /* For batches of 64: 0.05; light families 0.01. Detectors: for 16. */
+    double default_lr;
     int depth, width, variant; /* free for the family's build function */
     /* Builds the network on x [N, 3, H, W]; declares taps f*, pre*, pooled,
      * logits on nn and returns the logits. A detector finds its options in

@@ -1,8 +1,9 @@
 /* checkpoint.h: the whole state of a run in one safetensors file.
  *
- * Names: "student/NAME" (parameters and buffers), "method/I/NAME" (connectors
- * of term I), "optim/S/SLOT" (flat optimiser state of store S: 0 the student,
- * then terms), "ema" (flat). Everything else is text metadata. Random numbers
+ * Store 0 is the student, the others are the connectors of terms, of all stages
+ * in turn. Names: "student/NAME" (parameters and buffers), "method/I/NAME" (of
+ * store I + 1), "optim/S/SLOT" (flat optimiser state of store S), "ema/data"
+ * and "ema/buffers" (flat). Everything else is text metadata. Random numbers
  * need no state. Written whole or not at all (file.h). */
 #ifndef LMB_TRAIN_CHECKPOINT_H
 #define LMB_TRAIN_CHECKPOINT_H

@@ -114,10 +114,10 @@ typedef struct lmb_run_config {
     int n_stages; /* 0: one for each teacher, or what the methods ask for */
     lmb_method_config methods[LMB_MAX_METHODS];
     int n_methods;
-    double ce_weight; /* NaN: the first method's default */
+    double ce_weight; /* NaN: the first method's default; detectors: 1 */
     lmb_train_opts train;
     double decay_epochs[LMB_MAX_DECAYS];
-    int n_decays; /* -1: the default: 150, 180, 210 scaled to the epochs */
+    int n_decays; /* -1: the usual ones of the task (run_stages.c) */
     const char *cache; /* folder of the teacher's logits, or NULL */
     const char *out;
     bool resume, force;

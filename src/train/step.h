@@ -14,6 +14,8 @@
 
 #include <signal.h>
 
+enum { LMB_MAX_TERMS = 8, LMB_MAX_PARTS = LMB_MAX_DETECT_LOSSES };
+
 /* A network with its parameters and the input that it expects. */
 typedef struct lmb_network {
     const lmb_model *model;
@@ -64,15 +66,13 @@ typedef struct lmb_step_spec {
     const lmb_term *terms;
     int n_terms;
     double task_weight; /* of cross-entropy, of a detector's own losses */
-    int phase[8]; /* of each term */
+    int phase[LMB_MAX_TERMS];
     int stage; /* which teacher of several in turn */
     lmb_teacher_logits teacher_logits;
     bool reference; /* f64, exact */
     bool bf16, allow_reference;
     lmb_workspace *workspace;
 } lmb_step_spec;
-
-enum { LMB_MAX_TERMS = 8, LMB_MAX_PARTS = LMB_MAX_DETECT_LOSSES };
 
 typedef struct lmb_train_step {
     lmb_step_spec spec;

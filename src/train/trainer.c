@@ -21,9 +21,9 @@ static void drop_steps(lmb_run *run)
     run->n_steps = 0;
 }
 
-/* A stage that begins: fresh optimisers and, in stores that several stages
- * share, fresh connectors. Only at the border itself, so that a run resumed
- * inside the stage goes on. */
+/* A stage that begins: fresh optimisers; its connectors have a store of their
+ * own (run_stages.c). Only at the border itself, so that a run resumed inside
+ * the stage goes on. */
 static void begin_stage(lmb_run *run)
 {
     lmb_run_state *s = &run->state;

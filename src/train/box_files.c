@@ -12,21 +12,28 @@ static lmb_status rank_images(const lmb_coco *coco, int32_t **out)
     return LMB_OK;
 }
 
+lmb_gt_box lmb_box_of_annotation(const lmb_coco_annotation *a, int32_t image)
+{
+    lmb_gt_box gt = {
+        .area = a->area,
+        .image = image,
+        .category = a->category,
+        .crowd = a->crowd,
+        .difficult = a->difficult,
+        .id_zero = a->id == 0,
+    };
+    memcpy(gt.box, a->box, sizeof gt.box);
+    return gt;
+}
+
 static lmb_status add_truths(lmb_box_files *f, const int32_t *rank)
 {
     const lmb_coco *coco = &f->truth;
     LMB_TRY(LMB_NEW(f->gt, coco->n_annotations));
     for (int64_t i = 0; i < coco->n_annotations; i++) {
         const lmb_coco_annotation *a = &coco->annotations[i];
-        lmb_gt_box *gt = &f->gt[i];
-        memcpy(gt->box, a->box, sizeof gt->box);
-        gt->area = a->area;
-        gt->image = rank[a->image];
-        gt->category = a->category;
-        gt->crowd = a->crowd;
-        gt->difficult = a->difficult;
-        gt->id_zero = a->id == 0;
-        f->zero_ids += gt->id_zero;
+        f->gt[i] = lmb_box_of_annotation(a, rank[a->image]);
+        f->zero_ids += f->gt[i].id_zero;
     }
     f->boxes.n_gt = coco->n_annotations;
     return LMB_OK;

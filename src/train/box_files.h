@@ -21,4 +21,7 @@ lmb_status lmb_box_files_load(
     const char *truth, const char *results, lmb_box_files *out) LMB_MUST_CHECK;
 void lmb_box_files_fini(lmb_box_files *files);
 
+/* An annotation as the metrics take it; its image is number `image`. */
+lmb_gt_box lmb_box_of_annotation(const lmb_coco_annotation *a, int32_t image);
+
 #endif

@@ -3,10 +3,9 @@
  * pycocotools takes detections of equal score. */
 #include "train/box_truth.h"
 
-#include "io/coco_json.h"
+#include "train/box_files.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* --- the order of images */
 
@@ -67,21 +66,6 @@ static lmb_status take_set(const lmb_dataset *data, lmb_box_truth *out)
 
 /* --- boxes of the file */
 
-static void add_file_box(
-    lmb_box_truth *out, const lmb_coco_annotation *a, int32_t image)
-{
-    lmb_gt_box *gt = &out->gt[out->n_gt++];
-    *gt = (lmb_gt_box){
-        .area = a->area,
-        .image = image,
-        .category = a->category,
-        .crowd = a->crowd,
-        .difficult = a->difficult,
-        .id_zero = a->id == 0,
-    };
-    memcpy(gt->box, a->box, sizeof gt->box);
-}
-
 static lmb_status take_picture(const lmb_dataset *data, const char *file,
     const lmb_coco *coco, int64_t i, lmb_box_truth *out, size_t *capacity)
 {
@@ -94,8 +78,8 @@ static lmb_status take_picture(const lmb_dataset *data, const char *file,
     const lmb_coco_image *from = &coco->images[image];
     for (int64_t k = 0; k < from->count; k++) {
         LMB_TRY(LMB_GROW(out->gt, (size_t)out->n_gt, *capacity));
-        add_file_box(out, &coco->annotations[coco->by_image[from->first + k]],
-            out->rank[i]);
+        out->gt[out->n_gt++] = lmb_box_of_annotation(
+            &coco->annotations[coco->by_image[from->first + k]], out->rank[i]);
     }
     return LMB_OK;
 }

@@ -53,16 +53,6 @@ static void prepare(predictor *p)
     p->normalizer = lmb_normalizer_make(t->mean, t->std);
 }
 
-/* RGB planes to BGR ones, for networks made so. */
-static void swap_channels(float *x, size_t plane)
-{
-    for (size_t i = 0; i < plane; i++) {
-        const float red = x[i];
-        x[i] = x[2 * plane + i];
-        x[2 * plane + i] = red;
-    }
-}
-
 /* The logits of one picture, as probabilities. */
 static lmb_status classify(
     predictor *p, const char *path, lmb_scratch *scratch, lmb_tensor **out)
@@ -78,7 +68,7 @@ static lmb_status classify(
                  &p->transform, &p->normalizer, &image, &rng, scratch, x->data),
         st, done);
     if (strcmp(p->about.channels, "BGR") == 0)
-        swap_channels(x->data, (size_t)p->size * (size_t)p->size);
+        lmb_swap_channels(x->data, (size_t)p->size * (size_t)p->size);
     LMB_GOTO(lmb_forward(&p->net, x, &p->forward, out), st, done);
     lmb_softmax_rows(*out);
 done:

@@ -2,6 +2,7 @@
 #include "train/detector.h"
 
 #include "tensor/shape.h"
+#include "train/forward.h"
 
 #include <string.h>
 
@@ -36,16 +37,6 @@ static lmb_status take(lmb_detector *d, const float scale[2],
     return LMB_OK;
 }
 
-/* Networks made for BGR see the planes the other way round. */
-static void swap_planes(float *x, size_t plane)
-{
-    for (size_t i = 0; i < plane; i++) {
-        const float red = x[i];
-        x[i] = x[2 * plane + i];
-        x[2 * plane + i] = red;
-    }
-}
-
 lmb_status lmb_detector_picture(lmb_detector *d, const lmb_detect_transform *t,
     const lmb_image *image, bool bgr, lmb_scratch *scratch, lmb_dt_box **out,
     int64_t *count)
@@ -72,7 +63,7 @@ lmb_status lmb_detector_picture(lmb_detector *d, const lmb_detect_transform *t,
         lmb_detect_transform_image(t, &normalizer, image, &sample, scratch), st,
         done);
     if (bgr)
-        swap_planes(x->data, (size_t)(shape.dim[2] * shape.dim[3]));
+        lmb_swap_channels(x->data, (size_t)(shape.dim[2] * shape.dim[3]));
     LMB_GOTO(lmb_detector_run(d, x, sizes), st, done);
     LMB_GOTO(take(d, scale, image, out, count), st, done);
 done:

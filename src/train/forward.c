@@ -153,6 +153,15 @@ done:
     return st;
 }
 
+void lmb_swap_channels(float *x, size_t plane)
+{
+    for (size_t i = 0; i < plane; i++) {
+        const float red = x[i];
+        x[i] = x[2 * plane + i];
+        x[2 * plane + i] = red;
+    }
+}
+
 void lmb_softmax_rows(lmb_tensor *logits)
 {
     const int64_t rows = logits->shape.dim[0], n = logits->shape.dim[1];

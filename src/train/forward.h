@@ -17,6 +17,9 @@ typedef struct lmb_forward_opts {
 lmb_status lmb_forward(const lmb_network *net, const lmb_tensor *x,
     const lmb_forward_opts *opts, lmb_tensor **out) LMB_MUST_CHECK;
 
+/* RGB planes to BGR ones, or back, for networks made so; `plane`: pixels. */
+void lmb_swap_channels(float *x, size_t plane);
+
 /* Row-wise softmax of [N, C] logits, in place; F32 or F64. */
 void lmb_softmax_rows(lmb_tensor *logits);
 /* Indices of the k largest of n values, largest first; ties in order. */

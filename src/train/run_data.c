@@ -117,6 +117,12 @@ static lmb_status check_max_boxes(const lmb_run *run)
     return LMB_OK;
 }
 
+int64_t lmb_run_epoch_images(const lmb_run *run)
+{
+    return lmb_dataset_count(run->train_data) -
+        lmb_loader_left_out(run->loader);
+}
+
 lmb_status lmb_run_open_loader(lmb_run *run)
 {
     const lmb_train_opts *t = &run->config->train;

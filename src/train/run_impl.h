@@ -70,6 +70,8 @@ lmb_status lmb_run_path(
  * the current stage and phases. */
 lmb_status lmb_run_step_for(
     lmb_run *run, const int64_t size[3], lmb_train_step **out) LMB_MUST_CHECK;
+/* Pictures of an epoch: without those that the loader leaves out. */
+int64_t lmb_run_epoch_images(const lmb_run *run);
 /* One that most runs have: a whole batch of the first size. */
 void lmb_run_usual_size(const lmb_run *run, int64_t size[3]);
 lmb_status lmb_run_save(lmb_run *run) LMB_MUST_CHECK;

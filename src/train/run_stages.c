@@ -281,7 +281,7 @@ static lmb_status declare(lmb_run *run, lmb_stage *stage, const int64_t size[3])
 
 void lmb_run_usual_size(const lmb_run *run, int64_t size[3])
 {
-    const int64_t count = lmb_dataset_count(run->train_data);
+    const int64_t count = lmb_run_epoch_images(run);
     const int64_t batch = run->config->train.batch;
     int32_t sizes[LMB_MAX_SIZES][2];
     const bool boxes = lmb_loader_sizes(run->loader, sizes) > 0;

@@ -264,10 +264,9 @@ static void report_progress(
         ? (double)(run->trained_images - images_before) / seconds
         : 0;
     const lmb_run_state *s = &run->state;
-    const int64_t total =
-        run->config->train.epochs * lmb_dataset_count(run->train_data);
-    const int64_t done =
-        (s->epoch - 1) * lmb_dataset_count(run->train_data) + s->sum_images;
+    const int64_t images = lmb_run_epoch_images(run);
+    const int64_t total = run->config->train.epochs * images;
+    const int64_t done = (s->epoch - 1) * images + s->sum_images;
     const lmb_progress p = {
         .epoch = s->epoch,
         .epochs = run->config->train.epochs,

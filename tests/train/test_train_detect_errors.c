@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "train/network.h"
+#include "train/trainer.h"
 
 static char teacher[2 * PROGRAM_PATH], other[2 * PROGRAM_PATH];
 static char classifier[2 * PROGRAM_PATH];
@@ -348,6 +349,39 @@ static void pictures_without_boxes_are_counted(void **state)
     assert_non_null(strstr(p.text, "13 images to train on"));
 }
 
+static void note_time_left(const lmb_progress *p, void *user)
+{
+    *(double *)user = p->seconds_left;
+}
+
+/* "bad" has one, and no time is left behind the last step. */
+static void pictures_without_boxes_take_no_time(void **state)
+{
+    (void)state;
+    double left = NAN;
+    lmb_run *run = NULL;
+    lmb_run_config c = {0};
+    const lmb_observer observer = {.on_step = note_time_left, .user = &left};
+    char data[2 * PROGRAM_PATH];
+    (void)snprintf(data, sizeof data, "coco:%s", in_folder("bad"));
+    CHECK_OK(lmb_run_config_init(&c));
+    c.student = TINY_STUDENT;
+    c.data = data;
+    c.out = in_folder("timed");
+    c.pictures.size = 64;
+    c.train.epochs = 1;
+    c.train.batch = 4;
+    c.train.threads = 1;
+    c.train.loader_threads = 0;
+    c.train.precision = LMB_PRECISION_F32;
+    c.train.allow_reference = true;
+    CHECK_OK(lmb_run_open(&c, &observer, &run));
+    CHECK_OK(lmb_run_train(run));
+    CHECK_NEAR(left, 0, 0);
+    lmb_run_free(run);
+    lmb_run_config_fini(&c);
+}
+
 /* --- Pascal VOC and YOLO -------------------------------------------------- */
 
 static void put(const char *name, const char *text)
@@ -421,6 +455,7 @@ int main(void)
         cmocka_unit_test(broken_pictures),
         cmocka_unit_test(boxes_outside_are_mended_and_said),
         cmocka_unit_test(pictures_without_boxes_are_counted),
+        cmocka_unit_test(pictures_without_boxes_take_no_time),
         cmocka_unit_test(broken_voc),
         cmocka_unit_test(broken_yolo),
     };

@@ -69,10 +69,24 @@ static void add_confusion_names(
     }
 }
 
+/* Cells grow with the square of the classes: of LVIS a page of 300 MB. */
+static void say_too_many(lmb_str *out, int classes)
+{
+    lmb_str_printf(out,
+        "<p class=\"note\">%d classes are too many for a board of what is "
+        "taken for what; report --json has its numbers</p>\n",
+        classes);
+}
+
 void lmb__svg_confusion(lmb_str *out, const lmb_report_run *run)
 {
     enum { WIDTH = 560, LEFT = 110, TOP = 84, LARGEST = 34, LEAST = 4 };
+    enum { MOST = 128 };
     const int n = (int)run->confusion.categories + 1;
+    if (n > MOST) {
+        say_too_many(out, n - 1);
+        return;
+    }
     int side = (WIDTH - LEFT - 40) / n;
     side = side > LARGEST ? LARGEST : side < LEAST ? LEAST : side;
     const board b = {.left = LEFT, .top = TOP, .side = side};

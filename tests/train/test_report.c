@@ -243,6 +243,30 @@ static void detectors_have_boxes_curves_and_pictures(void **state)
     lmb_str_fini(&json);
 }
 
+/* The page has cells for the square of their number. */
+static void a_board_of_many_classes_is_left_out(void **state)
+{
+    (void)state;
+    lmb_file file;
+    lmb_str truth = {0};
+    make_boxes("many", 0.25);
+    lmb_str_add(&truth,
+        "{\"images\": [{\"id\": 7, \"width\": 120, \"height\": 80}], "
+        "\"annotations\": [], \"categories\": [");
+    for (int k = 1; k <= 1203; k++)
+        lmb_str_printf(&truth, "%s{\"id\": %d, \"name\": \"%d\"}",
+            k > 1 ? ", " : "", k, k);
+    lmb_str_add(&truth, "]}");
+    write_text("many/truth.json", truth.text);
+    lmb_str_fini(&truth);
+    const char *const dirs[] = {at("many")};
+    CHECK_OK(lmb_report_write(at("many.html"), 1, dirs, NULL));
+    CHECK_OK(lmb_file_open(at("many.html"), &file));
+    must_hold(&file, "1203 classes are too many for a board");
+    assert_true(file.size < 1000000);
+    lmb_file_close(&file);
+}
+
 static void broken_boxes_are_named(void **state)
 {
     (void)state;
@@ -321,6 +345,7 @@ int main(void)
         cmocka_unit_test(logs_are_cut_back_to_a_mark),
         cmocka_unit_test(the_page_has_runs_seeds_and_gaps),
         cmocka_unit_test(detectors_have_boxes_curves_and_pictures),
+        cmocka_unit_test(a_board_of_many_classes_is_left_out),
         cmocka_unit_test(broken_boxes_are_named),
         cmocka_unit_test(what_is_no_run_is_an_error),
         cmocka_unit_test(absurd_numbers_end),

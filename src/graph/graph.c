@@ -40,12 +40,21 @@ lmb_status lmb_graph_status(const lmb_graph *g)
     return LMB_FAIL(g->failed, "%s", g->error != NULL ? g->error : "?");
 }
 
+/* Does the message begin with the scope itself: "pcd: ..", "pcd.stages: .."? */
+static bool names_scope(const char *scope)
+{
+    const char *text = lmb_last_error();
+    const size_t n = strlen(scope);
+    return strncmp(text, scope, n) == 0 && (text[n] == ':' || text[n] == '.');
+}
+
 void lmb_graph_fail(lmb_graph *g, lmb_status st)
 {
     if (st == LMB_OK || g->failed != LMB_OK)
         return;
     g->failed = st;
-    if (g->scope[0] != '\0' && lmb__wrap(st, "%s", g->scope) != st)
+    if (g->scope[0] != '\0' && !names_scope(g->scope) &&
+        lmb__wrap(st, "%s", g->scope) != st)
         return;
     g->error = lmb_strdup(lmb_last_error());
 }

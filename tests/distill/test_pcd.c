@@ -277,6 +277,8 @@ static void more_stages_than_classes_are_refused(void **state)
     (void)state;
     CHECK_ERR(evaluate(1, eight, 0, zs, &value, NULL), LMB_EINVAL,
         "8 groups are more than the 7 classes");
+    /* The method is named once. */
+    assert_memory_equal(lmb_last_error(), "pcd.stages: ", 12);
     CHECK_ERR(evaluate(1, groups, 0, zs, &value, NULL), LMB_EINVAL,
         "pcd.phase_groups: 4");
 }

@@ -119,8 +119,10 @@ lmb_status lmb_method_pairs(const lmb_method *m, const void *state,
     lmb_pairs pairs = {.count = 0};
     for (int i = 0; i < n_map; i++)
         LMB_TRY(lmb_pairs_add(&pairs, map[i].student, map[i].teacher));
-    if (n_map == 0)
-        LMB_TRY(m->pairs(state, student, teacher, &pairs));
+    const lmb_status st =
+        n_map == 0 ? m->pairs(state, student, teacher, &pairs) : LMB_OK;
+    if (st != LMB_OK)
+        return lmb__wrap(st, "%s", m->name);
     for (int i = 0; i < pairs.count; i++) {
         LMB_TRY(check_name(m, "student", student, pairs.pair[i].student));
         LMB_TRY(check_name(m, "teacher", teacher, pairs.pair[i].teacher));

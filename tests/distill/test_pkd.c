@@ -94,7 +94,7 @@ static void compares_as_many_levels_as_asked(void **state)
         assert_true(r->grad[0][k] == 0 && r->grad[2][k] == 0);
     conf_fill(r, &none, 5, 1, 0);
     CHECK_ERR(lmb_loss_eval("pkd", &r->in, &value), LMB_ENOTFOUND,
-        "share no tap p2 .. p7");
+        "pkd: student and teacher share no tap p2 .. p7");
     conf_fill(r, &flat, 5, 1, 0);
     CHECK_ERR(lmb_loss_eval("pkd", &r->in, &value), LMB_ESHAPE,
         "student.p3 [2, 6] and teacher.p3 [2, 2, 3, 3]");

@@ -1,4 +1,5 @@
-/* run_impl.h: the inside of a run, shared by run_open.c and trainer.c. */
+/* run_impl.h: the inside of a run, shared by trainer.c and the files run_*.c.
+ */
 #ifndef LMB_TRAIN_RUN_IMPL_H
 #define LMB_TRAIN_RUN_IMPL_H
 
@@ -74,7 +75,13 @@ lmb_status lmb_run_step_for(
 int64_t lmb_run_epoch_images(const lmb_run *run);
 /* One that most runs have: a whole batch of the first size. */
 void lmb_run_usual_size(const lmb_run *run, int64_t size[3]);
+/* Takes the next batch and learns from it (run_batch.c). */
+lmb_status lmb_run_batch(lmb_run *run) LMB_MUST_CHECK;
+/* The learning rate of a step of the current epoch. */
+double lmb_run_lr(const lmb_run *run, int64_t step_in_epoch);
 lmb_status lmb_run_save(lmb_run *run) LMB_MUST_CHECK;
+/* The student's weights, as they are now, under this name. */
+lmb_status lmb_run_save_student(lmb_run *run, const char *name) LMB_MUST_CHECK;
 /* Data sets and transforms; after the networks the loader (run_data.c). */
 lmb_status lmb_run_open_data(lmb_run *run) LMB_MUST_CHECK;
 lmb_status lmb_run_open_loader(lmb_run *run) LMB_MUST_CHECK;

@@ -215,7 +215,7 @@ static void another_identity_is_an_error(void **state)
 {
     (void)state;
     char weights[2 * PROGRAM_PATH];
-    (void)snprintf(weights, sizeof weights, "--teacher-weights %s",
+    (void)snprintf(weights, sizeof weights, "--set teachers.0.weights=%s",
         in_folder("whole/student.safetensors"));
     check_refused("--seed 8", 1, "made with seed '7', this run has '8'");
     check_refused("--batch 8", 1, "made with batch '16', this run has '8'");

@@ -29,20 +29,29 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BOX_DELTAS, BOX_LOG_DISTANCES, BOX_DISTANCES, BOX_BINS, BOX_OFF };
+enum {
+    BOX_AUTO,
+    BOX_DELTAS,
+    BOX_LOG_DISTANCES,
+    BOX_DISTANCES,
+    BOX_BINS,
+    BOX_OFF
+};
+#define BOX_CHOICES "auto|deltas|log_distances|distances|bins|off"
 
 typedef struct crosskd_state {
     double cls_weight, box_weight;
     int64_t levels, after;
     int32_t box;
+    bool weighed; /* box_weight was given */
 } crosskd_state;
 
 static const lmb_opt options[] = {
     {.name = "box",
-        .help = "how the teacher codes boxes (GFL: bins, FCOS: log_distances)",
+        .help = "how the teacher codes boxes; auto: as its model does",
         .type = LMB_OPT_ENUM,
         .offset = offsetof(crosskd_state, box),
-        .choices = "deltas|log_distances|distances|bins|off"},
+        .choices = BOX_CHOICES},
     {.name = "after",
         .help = "the tower convolution whose output crosses over, from 1",
         .type = LMB_OPT_I64,
@@ -69,8 +78,36 @@ static const lmb_opt options[] = {
 static lmb_status resolve(void *state, const char *const *given, int n_given)
 {
     crosskd_state *o = state;
-    if (o->box == BOX_BINS &&
-        !lmb_method_is_given("box_weight", given, n_given))
+    o->weighed = lmb_method_is_given("box_weight", given, n_given);
+    if (o->box == BOX_BINS && !o->weighed)
+        o->box_weight = 4;
+    return LMB_OK;
+}
+
+/* `box` as the teacher's model says. Numbers read as another code's would
+ * train without a sign of it, so what contradicts the model is refused. */
+static lmb_status settle(const lmb_build *b, crosskd_state *o)
+{
+    static const char *const code[] = {[BOX_DELTAS] = "deltas",
+        [BOX_LOG_DISTANCES] = "log_distances",
+        [BOX_DISTANCES] = "distances",
+        [BOX_BINS] = "bins"};
+    const int32_t asked = o->box;
+    if (asked == BOX_OFF)
+        return LMB_OK;
+    if (asked == BOX_AUTO)
+        o->box = BOX_DELTAS;
+    if (b->teacher_box == NULL)
+        return LMB_OK;
+    for (int32_t i = BOX_DELTAS; i <= BOX_BINS; i++)
+        if (strcmp(code[i], b->teacher_box) == 0)
+            o->box = i;
+    if (asked != BOX_AUTO && asked != o->box)
+        return LMB_FAIL(LMB_EUSAGE,
+            "box=%s, and the teacher codes boxes as %s (leave it out, or "
+            "off)",
+            code[asked], b->teacher_box);
+    if (o->box == BOX_BINS && !o->weighed)
         o->box_weight = 4;
     return LMB_OK;
 }
@@ -261,8 +298,14 @@ static lmb_value ratio(lmb_graph *g, part p, double weight)
 
 static lmb_value build(void *state, const lmb_build *b)
 {
-    const crosskd_state *o = state;
+    crosskd_state settled = *(const crosskd_state *)state;
+    const crosskd_state *o = &settled;
     lmb_graph *g = b->g;
+    const lmb_status st = settle(b, &settled);
+    if (st != LMB_OK) {
+        lmb_graph_fail(g, st);
+        return LMB_NONE;
+    }
     part cls = {.sum = LMB_NONE}, box = {.sum = LMB_NONE};
     for (int i = 0; i < b->pairs.count; i++) {
         lmb_level l;

@@ -64,6 +64,7 @@ typedef struct lmb_build {
     lmb_value boxes, box_labels, box_valid;
     int64_t input_size[2];
     int classes; /* of the task, without background; 0: not known */
+    const char *teacher_box; /* lmb_model.box_code; NULL: not known */
     const lmb_params *teacher_params; /* read-only (OFD's margins) */
     /* The teacher's head applied to other features, frozen: "cls.p3" or
      * "box.p3" from behind tower convolution `after` (CrossKD), "head" from

@@ -292,6 +292,8 @@ done:
         .build = build, \
         .postprocess = postprocess, \
         .head_tail = head_tail, \
+        .box_code = (layout) == LMB_LAYOUT_TORCHVISION ? "distances" \
+                                                       : "log_distances", \
         .options = LMB_DENSE_OPTIONS, \
         .pad = 32, \
     }

@@ -218,6 +218,7 @@ done:
         .build = build, \
         .postprocess = postprocess, \
         .head_tail = head_tail, \
+        .box_code = "bins", \
         .options = LMB_DENSE_OPTIONS, \
         .pad = 32, \
     }

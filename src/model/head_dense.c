@@ -107,7 +107,7 @@ lmb_tail lmb_dense_tail(
         lmb_graph_fail(nn->g,
             LMB_FAIL(LMB_EINVAL,
                 "head of %s: its tower has %d convolutions, none to start "
-                "after %d",
+                "after %d (option after)",
                 name, n, after));
         return LMB_TAIL_NONE;
     }

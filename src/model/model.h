@@ -102,6 +102,9 @@ struct lmb_model {
     /* Detectors: rows of the classifier's weight (lmb_nn.head) are
      * head_factor * classes + head_extra; 0: as many as classes. */
     int head_factor, head_extra;
+    /* Dense heads: what the four numbers of a box are, as crosskd.box has it:
+     * "deltas", "log_distances", "distances", "bins"; NULL: no such head. */
+    const char *box_code;
     uint32_t options; /* bit i: row i of lmb_model_opts_table may be set */
     int32_t pad; /* detectors: pictures are padded to a multiple of it (32) */
 };

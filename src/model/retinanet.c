@@ -260,6 +260,7 @@ done:
         .postprocess = postprocess, \
         .head_tail = head_tail, \
         .head_factor = ANCHORS, \
+        .box_code = "deltas", \
         .options = LMB_DENSE_OPTIONS | (more), \
         .pad = 32, \
     }

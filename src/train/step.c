@@ -194,6 +194,7 @@ static lmb_value build_term(
         .box_valid = s->truth.valid,
         .input_size = {s->spec.height, s->spec.width},
         .classes = s->spec.student->classes,
+        .teacher_box = teacher->net->model->box_code,
         .teacher_params = s->spec.teacher->params,
         .teacher_head = teacher_head,
         .user = teacher,

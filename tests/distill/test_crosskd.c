@@ -11,6 +11,7 @@ typedef struct teacher {
     double cls_feat[MAP], box_feat[MAP], cls[12 * C], box[12 * C];
     int cls_out, box_out;
     const char *options[4]; /* key, value, key, value */
+    const char *code; /* of its boxes, or NULL */
 } teacher;
 
 typedef struct heads {
@@ -66,6 +67,7 @@ static lmb_value term(lmb_graph *g, const lmb_value *x, const void *user)
         .teacher = &ts,
         .params = params,
         .prefix = "",
+        .teacher_box = t->code,
         .teacher_head = head,
         .user = &h,
     };
@@ -148,6 +150,35 @@ static void the_box_part_may_be_left_out(void **state)
     CHECK_NEAR(value_of(&c, other.box_feat, other.cls_feat), off, 1e-14);
     t.options[1] = "1";
     assert_true(value_of(&c, other.box_feat, other.cls_feat) > off + 1e-3);
+}
+
+/* Not to be told is to be told what the teacher's model does. */
+static void boxes_are_read_as_the_teacher_codes_them(void **state)
+{
+    static const char *const code[] = {
+        "deltas", "log_distances", "distances", "bins"};
+    (void)state;
+    for (size_t i = 0; i < LMB_COUNT(code); i++) {
+        const teacher other = random_teacher(3, i == 3 ? 12 : 4);
+        teacher told = other, knows = other;
+        told.options[0] = "box";
+        told.options[1] = code[i];
+        knows.code = code[i];
+        const op_case a = case_of(&told), b = case_of(&knows);
+        CHECK_NEAR(value_of(&b, other.box_feat, other.cls_feat),
+            value_of(&a, other.box_feat, other.cls_feat), 1e-14);
+    }
+}
+
+static void a_code_that_is_not_the_teachers_is_refused(void **state)
+{
+    teacher t = random_teacher(3, 4);
+    const op_case c = case_of(&t);
+    (void)state;
+    t.options[0] = "box";
+    t.options[1] = "deltas";
+    t.code = "log_distances";
+    op_check_refused(&c, LMB_EUSAGE, "codes boxes as log_distances");
 }
 
 /* Features with the teacher's moments are the teacher's: nothing to learn. */
@@ -233,6 +264,8 @@ static void says_what_it_needs(void **state)
 LMB_TEST_MAIN(cmocka_unit_test(options_have_ranges),
     cmocka_unit_test(every_form_has_an_exact_gradient),
     cmocka_unit_test(the_box_part_may_be_left_out),
+    cmocka_unit_test(boxes_are_read_as_the_teacher_codes_them),
+    cmocka_unit_test(a_code_that_is_not_the_teachers_is_refused),
     cmocka_unit_test(equal_features_up_to_moments_cost_nothing),
     cmocka_unit_test(agrees_with_the_published_code),
     cmocka_unit_test(says_what_it_needs))

@@ -151,8 +151,12 @@ static lmb_status unknown_key(const char *origin, const char *key)
     for (const lmb_config_key *k = keys; k->name != NULL && n + 1 < MOST; k++)
         names[n++] = k->name;
     for (const lmb_opt *row = lmb_picture_opts_table;
-         row->name != NULL && n + 1 < MOST; row++)
+         row->name != NULL && n + 2 < MOST; row++) {
         names[n++] = row->name;
+        (void)snprintf(text[n], sizeof text[n], "data.%s", row->name);
+        names[n] = text[n];
+        n++;
+    }
     for (const lmb_opt *row = lmb_train_opts_table;
          row->name != NULL && n + 2 < MOST; row++) {
         names[n++] = row->name;

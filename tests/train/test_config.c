@@ -170,6 +170,7 @@ static void an_unknown_key_names_the_nearest(void **state)
     (void)state;
     refuse("\ntrain:\n  epohcs: 3\n", LMB_EUSAGE,
         "run.yaml:3: unknown key 'train.epohcs'; did you mean 'train.epochs'?");
+    refuse("data: {siz: 64}\n", LMB_EUSAGE, "did you mean 'data.size'?");
     refuse("studnet: resnet8\n", LMB_EUSAGE, "did you mean 'student'?");
     refuse("student: resnet21\n", LMB_EUSAGE, "run.yaml:1");
     refuse("method: pcd\nmethod.alhpa: 3\n", LMB_EUSAGE,

@@ -207,8 +207,9 @@ const cli_command cmd_predict = {
     .text = "A file that limbeck wrote says model, classes, input size and "
             "normalisation; for\nothers give --model, --mean and --std, or "
             "let `convert` note them down, with the\nnames of the classes. "
-            "With the weights of a detector the objects are listed and\n"
-            "drawn on a copy, NAME.det.png.",
+            "With the weights of a detector the objects are listed (score,\n"
+            "left, top, width and height in pixels, class) and drawn on a "
+            "copy, NAME.det.png.",
     .flags = flags,
     .config = "model|precision|threads|allow-reference",
     .max_words = 1000000,

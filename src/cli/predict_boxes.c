@@ -185,15 +185,20 @@ static void add_plain(lmb_str *out, const finder *f, const finding *found)
 {
     lmb_str_printf(out, "%s: %lld object%s", found->path,
         (long long)found->count, found->count == 1 ? "" : "s");
+    if (found->count == 0)
+        lmb_str_printf(out, " of score %g and more (--score)", f->score);
     if (found->drawn != NULL)
         lmb_str_printf(out, ", drawn to %s", found->drawn);
     lmb_str_add(out, "\n");
     for (int64_t k = 0; k < found->count; k++) {
         const lmb_dt_box *b = &found->items[k];
         const char *name = class_name(f, b->category);
-        lmb_str_printf(out, "  %.3f  %7.1f %7.1f %7.1f %7.1f  %-4d %s\n",
-            b->score, b->box[0], b->box[1], b->box[2], b->box[3],
-            (int)b->category, name != NULL ? name : "");
+        lmb_str_printf(out, "  %.3f  %7.1f %7.1f %7.1f %7.1f  ", b->score,
+            b->box[0], b->box[1], b->box[2], b->box[3]);
+        if (name != NULL)
+            lmb_str_printf(out, "%-4d %s\n", (int)b->category, name);
+        else
+            lmb_str_printf(out, "%d\n", (int)b->category);
     }
 }
 
@@ -222,7 +227,8 @@ done:
 
 /* --- all of them ---------------------------------------------------------- */
 
-/* --size is the long side; the short one keeps the file's ratio. */
+/* --size is the long side; the short one keeps the file's ratio, and of a file
+ * that names no sides it is what training and evaluation take. */
 static lmb_status set_transform(finder *f)
 {
     int64_t size = 0;
@@ -235,7 +241,9 @@ static lmb_status set_transform(finder *f)
                                             : SHORT_SIDE;
     }
     if (size > 0) {
-        sides[1] = (int32_t)lrint((double)sides[1] * (double)size / sides[0]);
+        sides[1] = f->about->size > 0
+            ? (int32_t)lrint((double)sides[1] * (double)size / sides[0])
+            : (int32_t)(size < SHORT_SIDE ? size : SHORT_SIDE);
         sides[0] = (int32_t)size;
     }
     f->transform = lmb_detector_transform(f->net, sides[0], sides[1]);

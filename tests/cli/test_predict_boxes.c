@@ -35,18 +35,20 @@ static int make(void **state)
     CHECK_OK(lmb_network_make(&spec, 3, 64, LMB_F32, &net));
     lmb_params_init(net.params, 1);
     CHECK_OK(lmb_network_save(&net, NULL, 96, 64, weights()));
+    CHECK_OK(lmb_network_save(&net, NULL, 96, 96, in_folder("square.pth")));
+    CHECK_OK(lmb_network_save(&net, NULL, 0, 0, in_folder("no_sides.pth")));
     lmb_network_fini(&net);
     return 0;
 }
 
 /* What the program says on standard output; free() it. */
-static char *output(const char *args, int want)
+static char *output_of(const char *from, const char *args, int want)
 {
     char command[4096];
     char *text = calloc(1 << 16, 1);
     (void)snprintf(command, sizeof command,
-        "OMP_NUM_THREADS=1 %s predict --weights %s %s 2>&1", LMB_PROGRAM,
-        weights(), args);
+        "OMP_NUM_THREADS=1 %s predict --weights %s %s 2>&1", LMB_PROGRAM, from,
+        args);
     FILE *f = popen(command, "r");
     assert_non_null(f);
     assert_non_null(text);
@@ -55,6 +57,11 @@ static char *output(const char *args, int want)
     if (!WIFEXITED(status) || WEXITSTATUS(status) != want)
         fail_msg("exit %d: %s", WEXITSTATUS(status), text);
     return text;
+}
+
+static char *output(const char *args, int want)
+{
+    return output_of(weights(), args, want);
 }
 
 static void json_has_what_is_drawn(void **state)
@@ -105,11 +112,26 @@ static void nothing_is_drawn_unless_asked(void **state)
     char args[1024];
     (void)snprintf(args, sizeof args, "--no-pictures %s", picture());
     char *text = output(args, 0);
-    assert_non_null(strstr(text, "a.png: 0 objects\n"));
+    assert_non_null(
+        strstr(text, "a.png: 0 objects of score 0.3 and more (--score)\n"));
     assert_false(exists(in_folder("a.det.png")));
     free(text);
     free(output(picture(), 0));
     assert_true(exists(in_folder("a.det.png")));
+}
+
+/* As --size of training and evaluation: the short side may be as long. */
+static void a_size_means_both_sides_of_a_file_without(void **state)
+{
+    char args[1024];
+    (void)state;
+    (void)snprintf(args, sizeof args, "--no-pictures --json --score 0 %s %s",
+        picture(), "--size 96");
+    char *named = output_of(in_folder("square.pth"), args, 0);
+    char *given = output_of(in_folder("no_sides.pth"), args, 0);
+    assert_string_equal(named, given);
+    free(named);
+    free(given);
 }
 
 static void broken_input_is_said_in_one_line(void **state)
@@ -153,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_has_what_is_drawn),
         cmocka_unit_test(nothing_is_drawn_unless_asked),
+        cmocka_unit_test(a_size_means_both_sides_of_a_file_without),
         cmocka_unit_test(broken_input_is_said_in_one_line),
     };
     return cmocka_run_group_tests(tests, make, program_folder_remove);

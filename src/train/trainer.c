@@ -182,7 +182,7 @@ static lmb_status note_accuracy(lmb_run *run, const lmb_eval_result *r)
 {
     lmb_run_state *s = &run->state;
     memcpy(s->last, r->score, sizeof s->last);
-    if (r->score[0] > s->best[0]) {
+    if (s->best_epoch == 0 || r->score[0] > s->best[0]) {
         memcpy(s->best, r->score, sizeof s->best);
         s->best_epoch = s->epoch;
         LMB_TRY(lmb_run_save_student(run, LMB_RUN_BEST));

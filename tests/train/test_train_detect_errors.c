@@ -349,6 +349,21 @@ static void pictures_without_boxes_are_counted(void **state)
     assert_non_null(strstr(p.text, "13 images to train on"));
 }
 
+/* Its scores are undefined, -1: the first epoch is the best all the same. */
+static void a_test_split_without_boxes_has_a_best_epoch(void **state)
+{
+    (void)state;
+    program p = {0};
+    spoil("instances_val.json", "\"annotations\": [",
+        "\"annotations\": [], \"other\": [");
+    program_start(&p,
+        "train --model " TINY_STUDENT " --data coco:%s " TINY_FLAGS
+        "--epochs 1 --max-steps 1 --out %s",
+        in_folder("bad"), in_folder("unscored"));
+    program_ends(&p, 0);
+    assert_true(exists(in_folder("unscored/best.safetensors")));
+}
+
 static void note_time_left(const lmb_progress *p, void *user)
 {
     *(double *)user = p->seconds_left;
@@ -456,6 +471,7 @@ int main(void)
         cmocka_unit_test(boxes_outside_are_mended_and_said),
         cmocka_unit_test(pictures_without_boxes_are_counted),
         cmocka_unit_test(pictures_without_boxes_take_no_time),
+        cmocka_unit_test(a_test_split_without_boxes_has_a_best_epoch),
         cmocka_unit_test(broken_voc),
         cmocka_unit_test(broken_yolo),
     };

@@ -17,6 +17,7 @@
 #include "distill/regions.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { REGION_BOXES, REGION_ALL };
 enum { SCORE_STUDENT, SCORE_TEACHER, SCORE_ONE };
@@ -133,11 +134,27 @@ static lmb_value level_sum(const lmb_build *b, const ld_state *o,
         temp * temp / (double)shape->dim[1]);
 }
 
+/* Offsets of nine anchors have the shape of nine bins: the shape of the map
+ * does not tell, the teacher's model does. */
+static bool has_bins(const lmb_build *b)
+{
+    if (b->teacher_box == NULL || strcmp(b->teacher_box, "bins") == 0)
+        return true;
+    lmb_graph_fail(b->g,
+        LMB_FAIL(LMB_EUSAGE,
+            "the teacher codes boxes as %s, and has no distributions of their "
+            "sides (gfl_* have)",
+            b->teacher_box));
+    return false;
+}
+
 static lmb_value build(void *state, const lmb_build *b)
 {
     const ld_state *o = state;
     lmb_graph *g = b->g;
     lmb_value sum = LMB_NONE, count = LMB_NONE;
+    if (!has_bins(b))
+        return LMB_NONE;
     if (o->region == REGION_BOXES && !lmb_need_boxes(b))
         return LMB_NONE;
     for (int i = 0; i < b->pairs.count; i++) {

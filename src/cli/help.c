@@ -81,7 +81,10 @@ lmb_status cli_help_command(const cli *c, const cli_command *command, FILE *out)
         add_flag(&text, f);
     if (strcmp(command->name, "train") == 0 ||
         strcmp(command->name, "distill") == 0) {
-        lmb_str_add(&text, "\nkeys of `train:`, their defaults and ranges:\n");
+        lmb_str_add(&text,
+            "\nkeys of `train:`, their defaults and ranges (a detector's run "
+            "has others for\nepochs, batch, lr, weight_decay, clip_norm, "
+            "warmup_epochs: docs/detection.md):\n");
         lmb_opt_help(lmb_train_opts_table, &text);
     }
     if (strcmp(command->name, "distill") == 0 ||

@@ -263,6 +263,8 @@ static lmb_status hash_config(lmb_run *run)
         const lmb_network *t = &run->teachers[i];
         hash_text(&h, "%s %a %a %a %a %a %a", t->text, t->mean[0], t->mean[1],
             t->mean[2], t->std[0], t->std[1], t->std[2]);
+        if (c->teachers[i].input > 0)
+            hash_text(&h, "%a", c->teachers[i].input);
         lmb_run_hash_store(&h, t->params);
     }
     lmb_str stages = {0};

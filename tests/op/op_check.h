@@ -55,7 +55,7 @@ static inline void op_run_prepare(
         for (int64_t i = 0; i < count; i++)
             run->data[v][i] = op_leaf(&g->values[v], i);
         for (int k = 0; k < n; k++)
-            if (feeds[k].value.id == (int32_t)v)
+            if (feeds[k].value.id == (int32_t)v && count > 0)
                 memcpy(run->data[v], feeds[k].data,
                     (size_t)count * sizeof(double));
     }

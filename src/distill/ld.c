@@ -68,18 +68,18 @@ static lmb_value scores(
     const lmb_taps *taps = own ? b->student : b->teacher;
     (void)snprintf(name, sizeof name, "cls.p%d", lmb_level_of(box->name));
     const lmb_tap *cls = lmb_taps_find(taps, name);
-    if (cls == NULL || cls->shape.rank != 4 ||
-        cls->shape.dim[2] != box->shape.dim[2] ||
-        cls->shape.dim[3] != box->shape.dim[3]) {
-        lmb_graph_fail(b->g,
-            LMB_FAIL(LMB_ENOTFOUND,
-                "%s: the %s has no tap '%s' beside %s %s; score=one needs none",
-                b->method, own ? "student" : "teacher", name, box->name,
-                lmb_shape_text(&box->shape)));
-        return LMB_NONE;
+    if (cls != NULL && cls->shape.rank == 4 &&
+        cls->shape.dim[2] == box->shape.dim[2] &&
+        cls->shape.dim[3] == box->shape.dim[3]) {
+        lmb_value top = lmb_max(b->g, cls->value, LMB_AXIS(1), true);
+        return lmb_stop_gradient(b->g, lmb_sigmoid(b->g, top));
     }
-    lmb_value top = lmb_max(b->g, cls->value, LMB_AXIS(1), true);
-    return lmb_stop_gradient(b->g, lmb_sigmoid(b->g, top));
+    lmb_graph_fail(b->g,
+        LMB_FAIL(LMB_ENOTFOUND,
+            "%s: the %s has no tap '%s' beside %s %s; score=one needs none",
+            b->method, own ? "student" : "teacher", name, box->name,
+            lmb_shape_text(&box->shape)));
+    return LMB_NONE;
 }
 
 /* w of each place: [N, 1, H, W]. */

@@ -71,7 +71,7 @@ void lmb_backbone_mobilenet(
                 j == 0 ? groups[i].stride : 1);
             lmb_nn_pop(nn);
         }
-        if (groups[i].output > 0)
+        if (groups[i].output >= 2)
             c[groups[i].output - 2] = x;
     }
 }

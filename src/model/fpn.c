@@ -69,6 +69,7 @@ void lmb_fpn_build(lmb_nn *nn, const lmb_fpn_rule *rule, const lmb_value c[4],
 {
     const lmb_pool_attr every_second = {.kernel = {1, 1}, {2, 2}, {0, 0}, true};
     const int n = 6 - rule->first; /* levels that have a c */
+    LMB_ASSERT(n >= 1 && n <= 4);
     lmb_nn_push(
         nn, "%s", rule->layout == LMB_LAYOUT_MMDET ? "neck" : "backbone.fpn");
     top_down(nn, rule, c + rule->first - 2, n, p);

@@ -46,10 +46,10 @@ static const cli_flag flags[] = {
     {"epochs", "N", "epochs of each of the first four runs (8)", NULL, NULL},
     {"fraction", "F", "part of the 20,000 generated pictures (0.6)", NULL,
         NULL},
-    {"detector-epochs", "N", "epochs of each detector; 0: no detectors (8)",
+    {"detector-epochs", "N", "epochs of each detector; 0: no detectors (6)",
         NULL, NULL},
-    {"detector-fraction", "F", "part of the 2,000 generated scenes (0.5)", NULL,
-        NULL},
+    {"detector-fraction", "F", "part of the 2,000 generated scenes (0.35)",
+        NULL, NULL},
     {"seed", "N", "seed of all runs (0)", NULL, NULL},
     {0},
 };
@@ -241,8 +241,8 @@ static lmb_status run(cli *c)
 {
     demo d = {.c = c,
         .out = cli_value(c, "out"),
-        .epochs = {8, 8},
-        .fraction = {0.6, 0.5}};
+        .epochs = {8, 6},
+        .fraction = {0.6, 0.35}};
     if (d.out == NULL)
         d.out = "runs/demo";
     LMB_TRY(read_flags(c, &d));

@@ -1,4 +1,4 @@
-#include "host_check.h"
+#include "assign_case.h"
 
 /* Two levels: four anchors of 8 by 8, one of 16 by 16. */
 static const double anchors[] = {
@@ -9,21 +9,12 @@ static int build(
 {
     const lmb_truth truth = {in[1], in[2], in[3], LMB_NONE};
     const lmb_assigned a = lmb_assign_atss(g, in[0], &truth, user);
-    out[0] = a.label;
-    out[1] = a.box;
-    out[2] = a.positives;
-    return 3;
+    return assign_outputs(&a, out);
 }
 
 #define CASE(attr, images, boxes, box_data, label_data, valid_data) \
-    { \
-        .build = build, .user = (attr), .n = 4, .in = { \
-            {LMB_F32, LMB_SHAPE(5, 4), anchors}, \
-            {LMB_F32, LMB_SHAPE(images, boxes, 4), (box_data)}, \
-            {LMB_I32, LMB_SHAPE(images, boxes), (label_data)}, \
-            {LMB_F32, LMB_SHAPE(images, boxes), (valid_data)}, \
-        } \
-    }
+    ASSIGN_CASE( \
+        attr, anchors, 4, images, boxes, box_data, label_data, valid_data)
 
 static const lmb_atss_attr two = {2, 2, 2, {4, 1}};
 

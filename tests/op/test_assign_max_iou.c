@@ -1,4 +1,4 @@
-#include "host_check.h"
+#include "assign_case.h"
 
 /* Anchors of 10 by 10 in a row, one far away. */
 static const double anchors[] = {0, 0, 10, 10, 5, 0, 15, 10, 10, 0, 20, 10, 15,
@@ -9,21 +9,12 @@ static int build(
 {
     const lmb_truth truth = {in[1], in[2], in[3], LMB_NONE};
     const lmb_assigned a = lmb_assign_max_iou(g, in[0], &truth, user);
-    out[0] = a.label;
-    out[1] = a.box;
-    out[2] = a.positives;
-    return 3;
+    return assign_outputs(&a, out);
 }
 
 #define CASE(attr, images, boxes, box_data, label_data, valid_data) \
-    { \
-        .build = build, .user = (attr), .n = 4, .in = { \
-            {LMB_F32, LMB_SHAPE(5, 4), anchors}, \
-            {LMB_F32, LMB_SHAPE(images, boxes, 4), (box_data)}, \
-            {LMB_I32, LMB_SHAPE(images, boxes), (label_data)}, \
-            {LMB_F32, LMB_SHAPE(images, boxes), (valid_data)}, \
-        } \
-    }
+    ASSIGN_CASE( \
+        attr, anchors, 4, images, boxes, box_data, label_data, valid_data)
 
 static void thresholds_make_three_kinds(void **state)
 {

@@ -48,8 +48,8 @@ static const cli_flag flags[] = {
         NULL},
     {"detector-epochs", "N", "epochs of each detector; 0: no detectors (6)",
         NULL, NULL},
-    {"detector-fraction", "F", "part of the 2,000 generated scenes (0.35)",
-        NULL, NULL},
+    {"detector-fraction", "F", "part of the 2,000 generated scenes (0.3)", NULL,
+        NULL},
     {"seed", "N", "seed of all runs (0)", NULL, NULL},
     {0},
 };
@@ -242,7 +242,7 @@ static lmb_status run(cli *c)
     demo d = {.c = c,
         .out = cli_value(c, "out"),
         .epochs = {8, 6},
-        .fraction = {0.6, 0.35}};
+        .fraction = {0.6, 0.3}};
     if (d.out == NULL)
         d.out = "runs/demo";
     LMB_TRY(read_flags(c, &d));

@@ -23,7 +23,9 @@ static inline lmb_layout lmb_detector_layout(const lmb_model *m)
 enum {
     LMB_BACKBONE_OPTIONS = 1 | 2 | 128 | 256, /* and fpn_channels */
     LMB_DENSE_OPTIONS = LMB_BACKBONE_OPTIONS | 4,
-    LMB_TWO_STAGE_OPTIONS = LMB_BACKBONE_OPTIONS | 8 | 16 | 32 | 64,
+    LMB_ANCHOR_OPTIONS = 1024, /* anchor_scale */
+    LMB_TWO_STAGE_OPTIONS =
+        LMB_BACKBONE_OPTIONS | 8 | 16 | 32 | 64 | LMB_ANCHOR_OPTIONS,
     LMB_SWIN_OPTIONS = 512, /* and drop_path */
 };
 enum { LMB_DETECTOR_LEVELS = 5 }; /* p2..p6 or p3..p7 */

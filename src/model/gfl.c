@@ -23,12 +23,13 @@ static const lmb_tower cls_tower = {
 static const lmb_tower box_tower = {
     "bbox_head", {"reg_convs.", ".conv"}, {"reg_convs.", ".gn"}, 1, 0, false};
 
-static lmb_anchors anchor_rule(const int64_t input[2])
+static lmb_anchors anchor_rule(
+    const lmb_model_opts *opts, const int64_t input[2])
 {
     lmb_anchors a;
     lmb_anchors_init(&a, LMB_LAYOUT_MMDET, FIRST, input);
     for (int i = 0; i < LMB_DETECTOR_LEVELS; i++)
-        a.level[i].size[0] = 64 << i;
+        a.level[i].size[0] = opts->anchor_scale * (64 << i);
     return a;
 }
 
@@ -136,7 +137,7 @@ static lmb_value build(const lmb_model *m, lmb_nn *nn, lmb_value x, int classes)
         box[LMB_DETECTOR_LEVELS];
     const int64_t input[2] = {
         lmb_graph_dim(nn->g, x, 2), lmb_graph_dim(nn->g, x, 3)};
-    const lmb_anchors rule = anchor_rule(input);
+    const lmb_anchors rule = anchor_rule(lmb_detector_opts(nn), input);
     lmb_dense_features features;
     lmb_fpn_on_backbone(m, nn, x, FIRST, LMB_FPN_ON_OUTPUT, p);
     lmb_dense_towers(nn, &cls_tower, &box_tower, FIRST, p, &features);
@@ -188,7 +189,7 @@ static lmb_status postprocess(const lmb_model *m, const lmb_detect_call *call,
     static const lmb_found_rule usual = {
         0.05, 0.6, 1000, 100, LMB_FOUND_ALONE, false};
     const lmb_found_rule rule = lmb_detector_rule(call, &usual);
-    const lmb_anchors a = anchor_rule(call->input);
+    const lmb_anchors a = anchor_rule(call->opts, call->input);
     int64_t size[LMB_DETECTOR_LEVELS];
     const float *distances = NULL;
     lmb_found_list p = {NULL, NULL, 0, 0};
@@ -219,7 +220,7 @@ done:
         .postprocess = postprocess, \
         .head_tail = head_tail, \
         .box_code = "bins", \
-        .options = LMB_DENSE_OPTIONS, \
+        .options = LMB_DENSE_OPTIONS | LMB_ANCHOR_OPTIONS, \
         .pad = 32, \
     }
 GFL(gfl_r18_fpn, LMB_BACKBONE_R18);

@@ -23,6 +23,7 @@ typedef struct lmb_model_opts {
     int64_t frozen_stages; /* backbone: -1 none, 0 stem, 1 stem + stage 1 .. */
     bool norm_eval; /* backbone's batch norm keeps its running statistics */
     double drop_path; /* Swin: stochastic depth; 0.2 */
+    double anchor_scale; /* factor on the sizes of anchors; 1 */
 } lmb_model_opts;
 extern const lmb_opt lmb_model_opts_table[];
 

@@ -46,7 +46,8 @@ static const layout_of *layout_for(const lmb_model *m)
 
 /* The anchors of an input of this height and width. torchvision's sizes are
  * whole numbers. */
-static lmb_anchors anchor_rule(const lmb_model *m, const int64_t input[2])
+static lmb_anchors anchor_rule(
+    const lmb_model *m, const lmb_model_opts *opts, const int64_t input[2])
 {
     lmb_anchors a;
     lmb_anchors_init(&a, lmb_detector_layout(m), FIRST, input);
@@ -54,7 +55,8 @@ static lmb_anchors anchor_rule(const lmb_model *m, const int64_t input[2])
     for (int k = 0; k < 3; k++) {
         a.ratio[k] = 0.5 * (1 << k);
         for (int i = 0; i < LMB_DETECTOR_LEVELS; i++) {
-            const double size = (32 << i) * pow(2, k / 3.0);
+            const double size =
+                opts->anchor_scale * (32 << i) * pow(2, k / 3.0);
             a.level[i].size[k] = a.whole ? floor(size) : size;
         }
     }
@@ -65,7 +67,7 @@ static lmb_value anchors_of(const lmb_model *m, lmb_nn *nn, lmb_value x)
 {
     const int64_t input[2] = {
         lmb_graph_dim(nn->g, x, 2), lmb_graph_dim(nn->g, x, 3)};
-    const lmb_anchors a = anchor_rule(m, input);
+    const lmb_anchors a = anchor_rule(m, lmb_detector_opts(nn), input);
     return lmb_anchors_constant(nn->g, &a);
 }
 
@@ -231,7 +233,7 @@ static lmb_status postprocess(const lmb_model *m, const lmb_detect_call *call,
         .per_image = lmb_detector_layout(m) == LMB_LAYOUT_MMDET ? 100 : 300,
         .keep_empty = lmb_detector_layout(m) == LMB_LAYOUT_TORCHVISION};
     const lmb_found_rule rule = lmb_detector_rule(call, &usual);
-    const lmb_anchors a = anchor_rule(m, call->input);
+    const lmb_anchors a = anchor_rule(m, call->opts, call->input);
     int64_t size[LMB_DETECTOR_LEVELS];
     const float *offsets = NULL;
     lmb_found_list p = {NULL, NULL, 0, 0};
@@ -261,7 +263,7 @@ done:
         .head_tail = head_tail, \
         .head_factor = ANCHORS, \
         .box_code = "deltas", \
-        .options = LMB_DENSE_OPTIONS | (more), \
+        .options = LMB_DENSE_OPTIONS | LMB_ANCHOR_OPTIONS | (more), \
         .pad = 32, \
     }
 #define RETINANET(ident, which, layout) RETINANET_WITH(ident, which, layout, 0)

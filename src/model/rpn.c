@@ -38,7 +38,8 @@ static void head(lmb_nn *nn, lmb_layout layout, const lmb_value *p,
     lmb_detector_taps(nn, "rpn.box", FIRST, LMB_DETECTOR_LEVELS, box);
 }
 
-static lmb_anchors anchor_rule(lmb_layout layout, const int64_t input[2])
+static lmb_anchors anchor_rule(
+    const lmb_nn *nn, lmb_layout layout, const int64_t input[2])
 {
     lmb_anchors a;
     lmb_anchors_init(&a, layout, FIRST, input);
@@ -46,7 +47,7 @@ static lmb_anchors anchor_rule(lmb_layout layout, const int64_t input[2])
     for (int k = 0; k < ANCHORS; k++)
         a.ratio[k] = 0.5 * (1 << k);
     for (int i = 0; i < LMB_DETECTOR_LEVELS; i++)
-        a.level[i].size[0] = 32 << i;
+        a.level[i].size[0] = lmb_detector_opts(nn)->anchor_scale * (32 << i);
     return a;
 }
 
@@ -124,7 +125,7 @@ void lmb_rpn_build(lmb_nn *nn, lmb_layout layout, const int64_t input[2],
     head(nn, layout, p, cls, box);
     if (nn->detection == NULL)
         return;
-    const lmb_anchors rule = anchor_rule(layout, input);
+    const lmb_anchors rule = anchor_rule(nn, layout, input);
     const lmb_value anchors = lmb_anchors_constant(g, &rule);
     const lmb_value offsets =
         lmb_detector_flatten(nn, LMB_DETECTOR_LEVELS, box, 4);

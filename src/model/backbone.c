@@ -42,6 +42,8 @@ void lmb_backbone_build(lmb_nn *nn, lmb_backbone which,
         swin(nn, which, opts, first, x, c);
     else if (which == LMB_BACKBONE_MV2)
         lmb_backbone_mobilenet(nn, opts, x, c);
+    else if (which == LMB_BACKBONE_SV2)
+        lmb_backbone_shufflenet(nn, opts, x, c);
     else
         lmb_backbone_resnet(nn, which, opts, x, c);
     nn->norm_eval = nn->frozen = false;

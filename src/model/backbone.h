@@ -2,7 +2,7 @@
  *
  * Four stages with strides 4, 8, 16, 32 to the input; declares them as taps
  * c2..c5. Parameters lie under the scope that is open, with torchvision's
- * names inside (Swin: mmdetection's), so that ImageNet weights load by name.
+ * names inside (Swin: mmdetection's; ShuffleNetV2: its authors'), so that ImageNet weights load by name.
  *
  * Options (lmb_model_opts): width scales all channels (to multiples of 8);
  * frozen_stages: the parameters of these parts are buffers (nn->frozen);
@@ -21,6 +21,7 @@ typedef enum lmb_backbone {
     LMB_BACKBONE_X101, /* ResNeXt 32x4d */
     LMB_BACKBONE_X101_64, /* ResNeXt 64x4d */
     LMB_BACKBONE_MV2,
+    LMB_BACKBONE_SV2,
     LMB_BACKBONE_SWIN_T,
     LMB_BACKBONE_SWIN_S,
 } lmb_backbone;
@@ -35,6 +36,8 @@ void lmb_backbone_build(lmb_nn *nn, lmb_backbone which,
 void lmb_backbone_resnet(lmb_nn *nn, lmb_backbone which,
     const lmb_model_opts *opts, lmb_value x, lmb_value c[4]);
 void lmb_backbone_mobilenet(
+    lmb_nn *nn, const lmb_model_opts *opts, lmb_value x, lmb_value c[4]);
+void lmb_backbone_shufflenet(
     lmb_nn *nn, const lmb_model_opts *opts, lmb_value x, lmb_value c[4]);
 void lmb_backbone_stage(lmb_nn *nn, const lmb_model_opts *opts, int stage);
 /* channels * width, to the nearest multiple of 8, 8 at least. */

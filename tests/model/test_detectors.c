@@ -18,6 +18,7 @@ static const struct {
     {"retinanet_x101_fpn", 56589364, "37"},
     {"retinanet_x101_64x4d_fpn", 95866932, "37"},
     {"retinanet_mv2_fpn", 11488244, "37"},
+    {"retinanet_sv2_fpn", 10879068, "37"},
     {"retinanet_resnet50_fpn", 33839924, "37"},
     {"fcos_r18_fpn", 19275674, "37"},
     {"fcos_r34_fpn", 29383834, "37"},

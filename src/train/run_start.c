@@ -1,8 +1,9 @@
 /* run_start.c: what the student's weights are before the first step: drawn from
  * the seed; those of a file (init); for a detector the backbone that a file of
- * a classifier has; and, inherited from the first teacher, whatever lies behind
- * the backbone in neck and heads and has the teacher's name and shape
- * (docs/detection.md; as MGD's and FGD's public configurations start). */
+ * a classifier has, or backbone and whatever else fits of another detector;
+ * and, inherited from the first teacher, whatever lies behind the backbone in
+ * neck and heads and has the teacher's name and shape (docs/detection.md; as
+ * MGD's and FGD's public configurations start). */
 #include "train/run_impl.h"
 
 #include "base/log.h"
@@ -39,64 +40,94 @@ static bool is_detector_file(const lmb_weights *w)
     return false;
 }
 
-static const lmb_tensor *find_part(
-    const lmb_weights *w, const lmb_param *p, const char *prefix)
+/* What a network takes from a file: the tensors of its own, under `prefix` and
+ * without it, that have its names and shapes. */
+typedef struct part {
+    const lmb_weights *weights;
+    const char *path;
+    const lmb_network *net;
+    const char *prefix; /* of the network's names, not of the file's */
+} part;
+
+static const lmb_tensor *find_part(const part *from, const lmb_param *p)
 {
-    return begins(p->name, prefix)
-        ? lmb_weights_find(w, p->name + strlen(prefix))
-        : NULL;
+    if (!begins(p->name, from->prefix))
+        return NULL;
+    const lmb_tensor *t =
+        lmb_weights_find(from->weights, p->name + strlen(from->prefix));
+    return t != NULL && lmb_shape_equal(&t->shape, &p->shape) ? t : NULL;
 }
 
-static lmb_status check_backbone(const lmb_weights *w, const char *path,
-    const lmb_network *net, const char *prefix)
+/* Whatever starts the file's owner must be there in full. */
+static lmb_status check_backbone(const part *from)
 {
-    int wrong = 0;
+    const lmb_params *to = from->net->params;
+    const char *backbone = backbone_of(to);
     const char *first = NULL;
-    for (int i = 0; i < lmb_params_count(net->params); i++) {
-        const lmb_param *p = lmb_params_at(net->params, i);
-        const lmb_tensor *t = find_part(w, p, prefix);
-        if (!begins(p->name, prefix) ||
-            (t != NULL && lmb_shape_equal(&t->shape, &p->shape)))
+    int wrong = 0;
+    for (int i = 0; i < lmb_params_count(to); i++) {
+        const lmb_param *p = lmb_params_at(to, i);
+        if (!begins(p->name, backbone) || find_part(from, p) != NULL)
             continue;
         wrong++;
-        first = first != NULL ? first : p->name + strlen(prefix);
+        first = first != NULL ? first : p->name + strlen(from->prefix);
     }
     if (wrong == 0)
         return LMB_OK;
     return LMB_FAIL(LMB_EFORMAT,
         "%s: neither a detector nor the backbone of %s: %d tensors are missing "
         "or of another shape, the first is %s",
-        path, net->text, wrong, first);
+        from->path, from->net->text, wrong, first);
 }
 
-/* The classifier behind the backbone is left alone. */
-static lmb_status load_backbone(
-    const lmb_weights *w, const char *path, const lmb_network *net)
+static lmb_status load_part(const part *from)
 {
-    const char *prefix = backbone_of(net->params);
+    const lmb_params *to = from->net->params;
+    const char *drawn = NULL;
     int n = 0;
-    LMB_TRY(check_backbone(w, path, net, prefix));
-    for (int i = 0; i < lmb_params_count(net->params); i++) {
-        lmb_param *p = lmb_params_at(net->params, i);
-        const lmb_tensor *t = find_part(w, p, prefix);
-        if (t == NULL)
+    LMB_TRY(check_backbone(from));
+    for (int i = 0; i < lmb_params_count(to); i++) {
+        lmb_param *p = lmb_params_at(to, i);
+        const lmb_tensor *t = find_part(from, p);
+        if (t == NULL) {
+            drawn = drawn != NULL ? drawn : p->name;
             continue;
+        }
         LMB_TRY(lmb_param_load(p, t));
         n++;
     }
-    lmb_log_line(
-        LMB_LOG_INFO, "init       backbone of %s (%d tensors)", path, n);
+    lmb_log_line(LMB_LOG_INFO,
+        "init       %d of %d tensors from %s; drawn: %s and what follows", n,
+        lmb_params_count(to), from->path, drawn);
     return LMB_OK;
 }
 
+/* The network that the file is of, tensor for tensor. */
+static bool is_same(const part *whole)
+{
+    const lmb_params *to = whole->net->params;
+    for (int i = 0; i < lmb_params_count(to); i++)
+        if (find_part(whole, lmb_params_at(to, i)) == NULL)
+            return false;
+    return true;
+}
+
+/* A classifier's file has a backbone's tensors without the backbone's prefix;
+ * what lies behind it is left alone. Another detector's (of other classes,
+ * say) gives what fits. */
 static lmb_status load_file(const lmb_run *run, const char *path)
 {
     lmb_weights *w = NULL;
     const lmb_network *net = &run->student;
     LMB_TRY(lmb_weights_load(path, &w));
-    const bool part = lmb_network_detects(net) && !is_detector_file(w);
-    const lmb_status st = part ? load_backbone(w, path, net)
-                               : lmb_weights_to_params(w, path, net->params);
+    part from = {w, path, net, ""};
+    lmb_status st;
+    if (lmb_network_detects(net) && !is_detector_file(w))
+        from.prefix = backbone_of(net->params);
+    if (lmb_network_detects(net) && !is_same(&from))
+        st = load_part(&from);
+    else
+        st = lmb_weights_to_params(w, path, net->params);
     lmb_weights_free(w);
     return st;
 }

@@ -1,5 +1,5 @@
-/* Where a detector's weights begin: the backbone of a classifier's file, and
- * neck and heads of the teacher. */
+/* Where a detector's weights begin: the backbone of a classifier's file, what
+ * fits of another detector, and neck and heads of the teacher. */
 #include "detect_runs.h"
 
 #include "tensor/shape.h"
@@ -7,12 +7,13 @@
 
 #define WHOLE "retinanet_r18_fpn:fpn_channels=32,head_convs=1"
 
-static void make_weights(const char *model, int size, const char *name)
+static void make_weights(
+    const char *model, int classes, int size, const char *name)
 {
     lmb_model_spec spec;
     lmb_network net = {0};
     CHECK_OK(lmb_model_spec_parse(model, &spec));
-    CHECK_OK(lmb_network_make(&spec, SCENE_CLASSES, size, LMB_F32, &net));
+    CHECK_OK(lmb_network_make(&spec, classes, size, LMB_F32, &net));
     lmb_params_init(net.params, 3);
     for (int c = 0; c < 3; c++)
         net.std[c] = 1;
@@ -25,8 +26,9 @@ static int make_folder(void **state)
     if (program_folder(state) != 0)
         return 1;
     write_scenes("set", 4, 2, SCENE_CLASSES);
-    make_weights("resnet18", 64, "classifier.safetensors");
-    make_weights(TINY_TEACHER, 64, "teacher.safetensors");
+    make_weights("resnet18", SCENE_CLASSES, 64, "classifier.safetensors");
+    make_weights(TINY_TEACHER, SCENE_CLASSES, 64, "teacher.safetensors");
+    make_weights(TINY_TEACHER, SCENE_CLASSES + 5, 64, "other.safetensors");
     return 0;
 }
 
@@ -96,6 +98,27 @@ static void a_backbone_of_another_shape(void **state)
     assert_false(exists(in_folder("out")));
 }
 
+static void a_detector_of_other_classes(void **state)
+{
+    (void)state;
+    static const char *const taken[] = {"backbone.layer4.0.conv1.weight",
+        "neck.fpn_convs.0.conv.weight", "bbox_head.cls_convs.0.conv.weight",
+        "bbox_head.retina_reg.bias"};
+    char flags[4 * PROGRAM_PATH];
+    lmb_weights *from = NULL, *to = NULL;
+    (void)snprintf(flags, sizeof flags, "--model " TINY_TEACHER " --init %s",
+        in_folder("other.safetensors"));
+    run_still("train", flags, "fine");
+    CHECK_OK(lmb_weights_load(in_folder("other.safetensors"), &from));
+    CHECK_OK(lmb_weights_load(in_folder("fine/student.safetensors"), &to));
+    for (size_t i = 0; i < LMB_COUNT(taken); i++)
+        assert_true(same_tensor(from, taken[i], to, taken[i]));
+    assert_false(same_tensor(from, "bbox_head.retina_cls.weight", to,
+        "bbox_head.retina_cls.weight"));
+    lmb_weights_free(from);
+    lmb_weights_free(to);
+}
+
 static void neck_and_heads_of_the_teacher(void **state)
 {
     (void)state;
@@ -132,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_backbone_of_a_classifier),
         cmocka_unit_test(a_backbone_of_another_shape),
+        cmocka_unit_test(a_detector_of_other_classes),
         cmocka_unit_test(neck_and_heads_of_the_teacher),
     };
     const int failed =

@@ -246,7 +246,7 @@ lmb_status lmb_bench_step(const lmb_run_config *config, int64_t steps,
         return LMB_FAIL(LMB_EUNSUPPORTED,
             "precision bf16: this CPU has neither AVX512_BF16 nor AMX");
     out->bf16 = precision == LMB_PRECISION_BF16 ||
-        (precision == LMB_PRECISION_AUTO && lmb_dnn_has_bf16());
+        (precision == LMB_PRECISION_AUTO && lmb_dnn_fast_bf16());
     out->threads = lmb_set_threads((int)config->train.threads);
     bench b = {.config = config};
     const lmb_status st = measure(&b, steps, size, out);

@@ -27,7 +27,7 @@ const lmb_opt lmb_train_opts_table[] = {
     {"threads", "threads of the arithmetic; 0: all cores", LMB_OPT_I64, AT(threads), 0, 0, 1024, NULL, NULL},
     {"loader_threads", "threads that make batches; 0: none", LMB_OPT_I64, AT(loader_threads), 1, 0, 256, NULL, "workers|num_workers|DATASET.NUM_WORKERS"},
     {"seed", "of every random number", LMB_OPT_I64, AT(seed), 0, 0, 9e15, NULL, NULL},
-    {"precision", "of activations; auto: bf16 where the CPU has it", LMB_OPT_ENUM, AT(precision), 0, 0, 0, "auto|f32|bf16", NULL},
+    {"precision", "of activations; auto: bf16 where it is faster", LMB_OPT_ENUM, AT(precision), 0, 0, 0, "auto|f32|bf16", NULL},
     {"augment", "default: crop and flip; strong: RandAugment and Cutout too", LMB_OPT_ENUM, AT(augment), 0, 0, 0, "default|none|strong", NULL},
     {"val_split", "part of the training set held out to choose on", LMB_OPT_F64, AT(val_split), 0, 0, 0.9, NULL, NULL},
     {"fraction", "part of the training set to use", LMB_OPT_F64, AT(fraction), 1, 1e-6, 1, NULL, NULL},

@@ -124,7 +124,7 @@ static lmb_status set_precision(lmb_run *run)
         return LMB_FAIL(LMB_EUNSUPPORTED,
             "precision bf16: this CPU has neither AVX512_BF16 nor AMX");
     run->bf16 = asked == LMB_PRECISION_BF16 ||
-        (asked == LMB_PRECISION_AUTO && lmb_dnn_has_bf16());
+        (asked == LMB_PRECISION_AUTO && lmb_dnn_fast_bf16());
     run->threads = lmb_set_threads((int)run->config->train.threads);
     return LMB_OK;
 }

@@ -106,3 +106,8 @@ bool lmb_dnn_has_bf16(void)
 {
     return false;
 }
+
+bool lmb_dnn_fast_bf16(void)
+{
+    return false;
+}

@@ -579,3 +579,17 @@ bool lmb_dnn_has_bf16(void)
 {
     return dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core_bf16;
 }
+
+/* Intel's AVX512_BF16 does half as many products a cycle as its f32 does (a
+ * resnet20 step: 323 images/s in bf16, 480 in f32, on an Emerald Rapids whose
+ * AMX the hypervisor hides); AMD's does twice as many. */
+bool lmb_dnn_fast_bf16(void)
+{
+    if (dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core_amx)
+        return true;
+#if defined(__x86_64__)
+    return lmb_dnn_has_bf16() && !__builtin_cpu_is("intel");
+#else
+    return lmb_dnn_has_bf16();
+#endif
+}

@@ -71,7 +71,9 @@ bool lmb_dnn_available(void);
 const char *lmb_dnn_version(void);
 /* The instructions that oneDNN has chosen its kernels for: its own number. */
 unsigned lmb_dnn_isa(void);
-/* Can this CPU do bf16 convolutions at speed (AVX512_BF16 or AMX)? */
+/* Can this CPU do bf16 convolutions (AVX512_BF16 or AMX)? */
 bool lmb_dnn_has_bf16(void);
+/* And is it faster at them than in f32? */
+bool lmb_dnn_fast_bf16(void);
 
 #endif

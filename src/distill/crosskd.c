@@ -53,11 +53,10 @@ static const lmb_opt options[] = {
         .offset = offsetof(crosskd_state, box),
         .choices = BOX_CHOICES},
     {.name = "after",
-        .help = "the tower convolution whose output crosses over, from 1",
+        .help = "the tower convolution whose output crosses over, from 1; 0: "
+                "the teacher's last but one",
         .type = LMB_OPT_I64,
         .offset = offsetof(crosskd_state, after),
-        .def = 3,
-        .low = 1,
         .high = 64},
     {.name = "cls_weight",
         .help = "weight of the class part",

@@ -136,6 +136,8 @@ static lmb_value teacher_head(
     lmb_nn nn;
     lmb_nn_init(&nn, g, teacher->net->params, LMB_MODE_EVAL);
     nn.options = &teacher->net->opts;
+    if (after == 0) /* where the taps are taken: see head_dense.c */
+        after = (int)teacher->net->opts.head_convs - 1;
     return m->head_tail(m, &nn, name, after, features, teacher->net->classes);
 }
 

@@ -28,9 +28,12 @@ lmb_status lmb_run_finish(lmb_run *run, lmb_run_result *out)
         st = lmb_evaluate(&run->student, test, &spec, &out->student);
     lmb_run_swap_average(run);
     /* The last teacher is the one that the student is held against. */
-    if (st == LMB_OK && run->n_teachers > 0)
-        st = lmb_evaluate(
-            run->stages[run->n_stages - 1].teacher, test, &spec, &out->teacher);
+    if (st == LMB_OK && run->n_teachers > 0) {
+        const lmb_network *last = run->stages[run->n_stages - 1].teacher;
+        spec = lmb_run_teacher_spec(run, (int)(last - run->teachers));
+        spec.keep_found = lmb_task_is_detection(run->task);
+        st = lmb_evaluate(last, test, &spec, &out->teacher);
+    }
     if (st == LMB_OK)
         st = lmb_result_save(run->config->out, run->task, test, out);
     if (st == LMB_OK && spec.keep_found)

@@ -104,6 +104,9 @@ void lmb_run_enter_epoch(lmb_run *run, int64_t epoch);
 /* Continues the hash *h over the parameters and buffers of a store. */
 void lmb_run_hash_store(uint64_t *h, const lmb_params *store);
 lmb_eval_spec lmb_run_eval_spec(const lmb_run *run);
+/* And of teacher i, whose pictures may be of another size than the student's
+ * (only a detector's: classifiers are tried at the student's). */
+lmb_eval_spec lmb_run_teacher_spec(const lmb_run *run, int i);
 /* The averaged weights in place of the student's own, and back again. */
 void lmb_run_swap_average(lmb_run *run);
 

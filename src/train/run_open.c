@@ -147,6 +147,18 @@ lmb_eval_spec lmb_run_eval_spec(const lmb_run *run)
     };
 }
 
+lmb_eval_spec lmb_run_teacher_spec(const lmb_run *run, int i)
+{
+    lmb_eval_spec spec = lmb_run_eval_spec(run);
+    const double factor = run->config->teachers[i].input;
+    if (factor > 0 && lmb_task_is_detection(run->task)) {
+        spec.pictures.size = lrint(factor * (double)spec.pictures.size);
+        spec.pictures.short_side =
+            lrint(factor * (double)spec.pictures.short_side);
+    }
+    return spec;
+}
+
 /* Three deviations above guessing, or it is guessing; a detector that finds
  * nothing at all has an AP of almost 0. */
 static double chance_level(const lmb_run *run, double images)
@@ -159,7 +171,7 @@ static double chance_level(const lmb_run *run, double images)
 
 static lmb_status check_teacher(lmb_run *run, int i)
 {
-    lmb_eval_spec spec = lmb_run_eval_spec(run);
+    lmb_eval_spec spec = lmb_run_teacher_spec(run, i);
     spec.limit = run->config->train.teacher_check;
     lmb_eval_result r = {0};
     LMB_TRY(lmb_evaluate(&run->teachers[i], run->chosen, &spec, &r));

@@ -194,7 +194,7 @@ const cli_command cmd_eval = {
         "and --dt nothing is\nrun: the results of any tool are scored, "
         "the numbers are those of pycocotools. So are\nthose of a detector; "
         "its pictures fit the sides that it was trained on, unless\n--size "
-        "and --short-side say otherwise.",
+        "and --short-side say otherwise (--size alone keeps their ratio).",
     .flags = flags,
     .config = "config|set|model|data|split|classes|size|"
               "short-side|max-sizes|precision|threads|loader-threads|"

@@ -4,7 +4,9 @@
 
 #include "base/clock.h"
 #include "train/detector.h"
+#include "train/result_boxes.h"
 
+#include <math.h>
 #include <string.h>
 
 /* What was found on a set, and what should have been. */
@@ -42,7 +44,8 @@ static lmb_status name_categories(const cli *c, job *j)
     return LMB_OK;
 }
 
-/* Pictures as in training, unless the command line says otherwise. */
+/* Pictures as in training, unless the command line says otherwise; a long side
+ * alone keeps the ratio of the two, as it does in `predict`. */
 static lmb_status find_boxes(
     const lmb_network *net, const lmb_eval_spec *asked, job *j)
 {
@@ -53,11 +56,12 @@ static lmb_status find_boxes(
         .allow_reference = spec.allow_reference,
         .detect = spec.detect,
     };
-    if (spec.pictures.size == 0) {
+    if (spec.pictures.short_side == 0 && net->side[0] > 0)
+        spec.pictures.short_side = spec.pictures.size == 0
+            ? net->side[1]
+            : lrint((double)spec.pictures.size * net->side[1] / net->side[0]);
+    if (spec.pictures.size == 0)
         spec.pictures.size = net->side[0];
-        if (spec.pictures.short_side == 0)
-            spec.pictures.short_side = net->side[1];
-    }
     memcpy(spec.mean, net->mean, sizeof spec.mean);
     memcpy(spec.std, net->std, sizeof spec.std);
     LMB_TRY(lmb_detector_new(net, &opts, NULL, &d));
@@ -65,23 +69,6 @@ static lmb_status find_boxes(
     const lmb_status st = lmb_detect_all(d, j->data, &spec, &j->dt, &j->n_dt);
     j->seconds = lmb_clock_now() - start;
     lmb_detector_free(d);
-    return st;
-}
-
-static lmb_status save(const char *path, const job *j)
-{
-    lmb_coco_results results = {.count = j->n_dt};
-    LMB_TRY(LMB_NEW(results.items, j->n_dt > 0 ? j->n_dt : 1));
-    for (int64_t i = 0; i < j->n_dt; i++) {
-        const lmb_dt_box *from = &j->dt[i];
-        lmb_coco_result *to = &results.items[i];
-        to->image_id = lmb_dataset_image_id(j->data, from->image);
-        to->category_id = j->categories[from->category].id;
-        to->score = from->score;
-        memcpy(to->box, from->box, sizeof to->box);
-    }
-    const lmb_status st = lmb_coco_results_save(path, &results);
-    lmb_free(results.items);
     return st;
 }
 
@@ -136,7 +123,7 @@ lmb_status cli_eval_detector(const cli *c, const lmb_network *net,
     LMB_GOTO(name_categories(c, &j), st, done);
     LMB_GOTO(find_boxes(net, spec, &j), st, done);
     if (path != NULL)
-        LMB_GOTO(save(path, &j), st, done);
+        LMB_GOTO(lmb_found_save(path, j.data, j.dt, j.n_dt), st, done);
     LMB_GOTO(print(c, metric, &j), st, done);
 done:
     fini(&j);

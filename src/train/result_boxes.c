@@ -91,27 +91,43 @@ done:
 
 /* --- detections ----------------------------------------------------------- */
 
+lmb_status lmb_found_save(
+    const char *path, const lmb_dataset *ds, const lmb_dt_box *found, int64_t n)
+{
+    lmb_coco_results out = {.count = n};
+    LMB_TRY(LMB_NEW(out.items, n > 0 ? n : 1));
+    for (int64_t k = 0; k < n; k++) {
+        const lmb_dt_box *from = &found[k];
+        lmb_coco_result *to = &out.items[k];
+        to->image_id = lmb_dataset_image_id(ds, from->image);
+        to->category_id = lmb_dataset_category_id(ds, from->category);
+        to->score = from->score;
+        memcpy(to->box, from->box, sizeof to->box);
+    }
+    const lmb_status st = lmb_coco_results_save(path, &out);
+    lmb_coco_results_fini(&out);
+    return st;
+}
+
 static double rounded(double v, double unit)
 {
     return round(v * unit) / unit;
 }
 
+/* For the report: short. */
 static lmb_status save_found(
     const char *path, const lmb_dataset *ds, const lmb_eval_result *r)
 {
-    lmb_coco_results out = {.count = r->n_found};
-    LMB_TRY(LMB_NEW(out.items, out.count));
-    for (int64_t k = 0; k < out.count; k++) {
-        const lmb_dt_box *from = &r->found[k];
-        lmb_coco_result *to = &out.items[k];
-        to->image_id = lmb_dataset_image_id(ds, from->image);
-        to->category_id = lmb_dataset_category_id(ds, from->category);
-        to->score = rounded(from->score, 1e6);
+    lmb_dt_box *found = NULL;
+    LMB_TRY(LMB_NEW(found, r->n_found > 0 ? r->n_found : 1));
+    for (int64_t k = 0; k < r->n_found; k++) {
+        found[k] = r->found[k];
+        found[k].score = rounded(found[k].score, 1e6);
         for (int i = 0; i < 4; i++)
-            to->box[i] = rounded(from->box[i], 1e3);
+            found[k].box[i] = rounded(found[k].box[i], 1e3);
     }
-    const lmb_status st = lmb_coco_results_save(path, &out);
-    lmb_coco_results_fini(&out);
+    const lmb_status st = lmb_found_save(path, ds, found, r->n_found);
+    lmb_free(found);
     return st;
 }
 

@@ -10,6 +10,9 @@
 #define LMB_RUN_TEACHER_FOUND "teacher_detections.json"
 #define LMB_RUN_SAMPLES "samples"
 
+/* COCO results: n boxes, `image` a place in the set, `category` a class. */
+lmb_status lmb_found_save(const char *path, const lmb_dataset *ds,
+    const lmb_dt_box *found, int64_t n) LMB_MUST_CHECK;
 /* Writes them to the run directory; student and teacher of `r` were evaluated
  * with keep_found. */
 lmb_status lmb_result_save_boxes(const char *dir, const lmb_dataset *test,

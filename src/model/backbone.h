@@ -2,7 +2,8 @@
  *
  * Four stages with strides 4, 8, 16, 32 to the input; declares them as taps
  * c2..c5. Parameters lie under the scope that is open, with torchvision's
- * names inside (Swin: mmdetection's; ShuffleNetV2: its authors'), so that ImageNet weights load by name.
+ * names inside (Swin: mmdetection's; ShuffleNetV2: its authors'), so that
+ * published weights load by name.
  *
  * Options (lmb_model_opts): width scales all channels (to multiples of 8);
  * frozen_stages: the parameters of these parts are buffers (nn->frozen);

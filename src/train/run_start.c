@@ -58,73 +58,72 @@ static const lmb_tensor *find_part(const part *from, const lmb_param *p)
     return t != NULL && lmb_shape_equal(&t->shape, &p->shape) ? t : NULL;
 }
 
-/* Whatever starts the file's owner must be there in full. */
-static lmb_status check_backbone(const part *from)
+/* How many of the network's tensors whose names begin with `scope` the file
+ * does not have; `first` is one of them. */
+static int misfits(const part *from, const char *scope, const char **first)
 {
     const lmb_params *to = from->net->params;
-    const char *backbone = backbone_of(to);
-    const char *first = NULL;
-    int wrong = 0;
+    int n = 0;
+    *first = NULL;
     for (int i = 0; i < lmb_params_count(to); i++) {
         const lmb_param *p = lmb_params_at(to, i);
-        if (!begins(p->name, backbone) || find_part(from, p) != NULL)
+        if (!begins(p->name, scope) || find_part(from, p) != NULL)
             continue;
-        wrong++;
-        first = first != NULL ? first : p->name + strlen(from->prefix);
+        if (n++ == 0)
+            *first = p->name;
     }
-    if (wrong == 0)
-        return LMB_OK;
-    return LMB_FAIL(LMB_EFORMAT,
-        "%s: neither a detector nor the backbone of %s: %d tensors are missing "
-        "or of another shape, the first is %s",
-        from->path, from->net->text, wrong, first);
+    return n;
 }
 
 static lmb_status load_part(const part *from)
 {
     const lmb_params *to = from->net->params;
-    const char *drawn = NULL;
-    int n = 0;
-    LMB_TRY(check_backbone(from));
+    const char *first = NULL;
+    const int drawn = misfits(from, "", &first);
     for (int i = 0; i < lmb_params_count(to); i++) {
         lmb_param *p = lmb_params_at(to, i);
         const lmb_tensor *t = find_part(from, p);
-        if (t == NULL) {
-            drawn = drawn != NULL ? drawn : p->name;
-            continue;
-        }
-        LMB_TRY(lmb_param_load(p, t));
-        n++;
+        if (t != NULL)
+            LMB_TRY(lmb_param_load(p, t));
     }
     lmb_log_line(LMB_LOG_INFO,
-        "init       %d of %d tensors from %s; drawn: %s and what follows", n,
-        lmb_params_count(to), from->path, drawn);
+        "init       %d of %d tensors from %s; %d are drawn, the first is %s",
+        lmb_params_count(to) - drawn, lmb_params_count(to), from->path, drawn,
+        first);
     return LMB_OK;
 }
 
-/* The network that the file is of, tensor for tensor. */
-static bool is_same(const part *whole)
+/* A classifier's file has a backbone's tensors without the backbone's prefix;
+ * what lies behind it is left alone. */
+static lmb_status load_classifier(part *from)
 {
-    const lmb_params *to = whole->net->params;
-    for (int i = 0; i < lmb_params_count(to); i++)
-        if (find_part(whole, lmb_params_at(to, i)) == NULL)
-            return false;
-    return true;
+    const char *first = NULL;
+    from->prefix = backbone_of(from->net->params);
+    const int n = misfits(from, from->prefix, &first);
+    if (n == 0)
+        return load_part(from);
+    return LMB_FAIL(LMB_EFORMAT,
+        "%s: neither a detector nor the backbone of %s: %d tensors are missing "
+        "or of another shape, the first is %s",
+        from->path, from->net->text, n, first + strlen(from->prefix));
 }
 
-/* A classifier's file has a backbone's tensors without the backbone's prefix;
- * what lies behind it is left alone. Another detector's (of other classes,
- * say) gives what fits. */
+/* Another detector's file (of other classes, say) gives what fits, if the
+ * backbone is the same. */
 static lmb_status load_file(const lmb_run *run, const char *path)
 {
     lmb_weights *w = NULL;
+    const char *first = NULL;
     const lmb_network *net = &run->student;
+    lmb_status st;
     LMB_TRY(lmb_weights_load(path, &w));
     part from = {w, path, net, ""};
-    lmb_status st;
-    if (lmb_network_detects(net) && !is_detector_file(w))
-        from.prefix = backbone_of(net->params);
-    if (lmb_network_detects(net) && !is_same(&from))
+    if (!lmb_network_detects(net))
+        st = lmb_weights_to_params(w, path, net->params);
+    else if (!is_detector_file(w))
+        st = load_classifier(&from);
+    else if (misfits(&from, "", &first) > 0 &&
+        misfits(&from, backbone_of(net->params), &first) == 0)
         st = load_part(&from);
     else
         st = lmb_weights_to_params(w, path, net->params);

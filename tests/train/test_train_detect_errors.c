@@ -98,7 +98,7 @@ static void wrong_flags_of_train(void **state)
         {2, "data.max_boxes: 1, but picture", "--max-boxes 1"},
         {2, "2 is outside 0 .. 1", "--mosaic 2"},
         {2, "--classes 7, but the data has 2", "--classes 7"},
-        {1, "missing or of another shape", "--init TEACHER"},
+        {1, "not of this network", "--init TEACHER"},
         {1, "no such folder", "--data coco:nowhere"},
         {2, "a method is configured", "--set methods=pkd"},
     };
@@ -127,7 +127,7 @@ static void wrong_flags_of_distill(void **state)
         {1, "no tap 'f2'", "--method fitnet"},
         {1, "no tap 'p9'", "--method pkd --map teacher.p9->student.p3"},
         {2, "ld: the teacher codes boxes as", "--method ld"},
-        {1, "missing or of another shape", "--method pkd --teacher retinanet_r50_fpn"},
+        {1, "not of this network", "--method pkd --teacher retinanet_r50_fpn"},
     };
     for (size_t i = 0; i < LMB_COUNT(list); i++)
         check_distill(teacher, &list[i]);

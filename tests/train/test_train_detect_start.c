@@ -43,6 +43,19 @@ static void run_still(const char *verb, const char *flags, const char *name)
     program_ends(&p, 0);
 }
 
+/* One such step of training that starts from a file: both are loaded. */
+static void start_from(const char *model, const char *init, const char *run,
+    lmb_weights **from, lmb_weights **to)
+{
+    char flags[4 * PROGRAM_PATH], student[PROGRAM_PATH];
+    (void)snprintf(flags, sizeof flags, "--model %s --init %s", model,
+        in_folder("%s", init));
+    run_still("train", flags, run);
+    (void)snprintf(student, sizeof student, "%s/student.safetensors", run);
+    CHECK_OK(lmb_weights_load(in_folder("%s", init), from));
+    CHECK_OK(lmb_weights_load(in_folder("%s", student), to));
+}
+
 /* Zeros have moved by the least of steps. */
 static bool same_tensor(const lmb_weights *a, const char *name,
     const lmb_weights *b, const char *other)
@@ -61,13 +74,8 @@ static bool same_tensor(const lmb_weights *a, const char *name,
 static void the_backbone_of_a_classifier(void **state)
 {
     (void)state;
-    char flags[4 * PROGRAM_PATH];
     lmb_weights *from = NULL, *to = NULL;
-    (void)snprintf(flags, sizeof flags, "--model " WHOLE " --init %s",
-        in_folder("classifier.safetensors"));
-    run_still("train", flags, "run");
-    CHECK_OK(lmb_weights_load(in_folder("classifier.safetensors"), &from));
-    CHECK_OK(lmb_weights_load(in_folder("run/student.safetensors"), &to));
+    start_from(WHOLE, "classifier.safetensors", "run", &from, &to);
     int n = 0;
     for (size_t i = 0; i < from->count; i++) {
         char name[128];
@@ -104,13 +112,8 @@ static void a_detector_of_other_classes(void **state)
     static const char *const taken[] = {"backbone.layer4.0.conv1.weight",
         "neck.fpn_convs.0.conv.weight", "bbox_head.cls_convs.0.conv.weight",
         "bbox_head.retina_reg.bias"};
-    char flags[4 * PROGRAM_PATH];
     lmb_weights *from = NULL, *to = NULL;
-    (void)snprintf(flags, sizeof flags, "--model " TINY_TEACHER " --init %s",
-        in_folder("other.safetensors"));
-    run_still("train", flags, "fine");
-    CHECK_OK(lmb_weights_load(in_folder("other.safetensors"), &from));
-    CHECK_OK(lmb_weights_load(in_folder("fine/student.safetensors"), &to));
+    start_from(TINY_TEACHER, "other.safetensors", "fine", &from, &to);
     for (size_t i = 0; i < LMB_COUNT(taken); i++)
         assert_true(same_tensor(from, taken[i], to, taken[i]));
     assert_false(same_tensor(from, "bbox_head.retina_cls.weight", to,

@@ -16,15 +16,9 @@ import sys
 import types
 from typing import Any
 
-import torch
 from mmengine.registry import MODELS
 
-import weights_rule
-from models import fill, text_of
-
-OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)),
-                   "../../tests/golden/models/swin_backbone.json")
-SHAPE = (2, 3, 61, 110)
+import backbone_golden
 
 
 def import_backbone(checkout):
@@ -55,26 +49,7 @@ def main():
     net = swin.SwinTransformer(embed_dims=8, depths=(2, 1, 3, 2),
                                num_heads=(1, 2, 4, 4), window_size=5,
                                out_indices=(1, 2, 3), drop_path_rate=0.0)
-    net = net.double()
-    net.train()
-    fill(net)
-    x = torch.from_numpy(weights_rule.images(SHAPE))
-    outputs = net(x)
-    loss = 0
-    for i, y in enumerate(outputs):
-        away = weights_rule.direction(f"out{i + 1}", tuple(y.shape))
-        loss = loss + (y * torch.from_numpy(away)).sum()
-    loss.backward()
-    result = {"outputs": {}, "loss": loss.item(), "grads": {}}
-    for i, y in enumerate(outputs):
-        result["outputs"][str(i + 1)] = [list(y.shape), y.sum().item(),
-                                         y.abs().sum().item()]
-    for name, p in net.named_parameters():
-        away = torch.from_numpy(weights_rule.direction(name, tuple(p.shape)))
-        result["grads"][name] = [p.grad.norm().item(),
-                                 (p.grad * away).sum().item()]
-    with open(OUT, "w", encoding="utf-8") as file:
-        file.write(text_of(result))
+    backbone_golden.write(net, (2, 3, 61, 110), "swin_backbone.json")
 
 
 if __name__ == "__main__":

@@ -383,10 +383,10 @@ static lmb_status open_run(lmb_run *run)
     LMB_TRY(open_student(run));
     LMB_TRY(open_teachers(run));
     LMB_TRY(lmb_run_start(run));
+    LMB_TRY(lmb_run_open_loader(run));
     LMB_TRY(lmb_run_open_stages(run));
     LMB_TRY(check_teachers(run));
     LMB_TRY(lmb_workspace_new(&run->workspace));
-    LMB_TRY(lmb_run_open_loader(run));
     LMB_TRY(lmb_run_cache_open(run));
     LMB_TRY(lmb_run_open_connectors(run));
     LMB_TRY(open_state(run));

@@ -116,9 +116,8 @@ static double warmup_epochs(const lmb_run *run)
     const lmb_train_opts *t = &run->config->train;
     if (t->warmup_epochs >= 0 || !lmb_task_is_detection(run->task))
         return fmax(t->warmup_epochs, 0);
-    const double steps =
-        (double)lmb_dataset_count(run->train_data) / (double)t->batch;
-    return fmin(500 / fmax(steps, 1), (double)t->epochs / 10);
+    const double steps = (double)lmb_loader_steps(run->loader);
+    return fmin(500 / steps, (double)t->epochs / 10);
 }
 
 /* Of each stage its own, unless the stages go on with the run's or the user

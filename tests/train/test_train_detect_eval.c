@@ -62,6 +62,17 @@ static void check_same_numbers(const char *a, const char *b)
     assert_memory_equal(x, y, n);
 }
 
+static void check_equal_numbers(
+    const char *net, const char *run, const char *who)
+{
+    for (int i = 0; i < LMB_COCO_NUMBERS; i++) {
+        char key[32];
+        (void)snprintf(key, sizeof key, "%s_%s", who, lmb_coco_names[i]);
+        CHECK_NEAR(
+            json_number(net, lmb_coco_names[i]), json_number(run, key), 1e-12);
+    }
+}
+
 /* --- tests ---------------------------------------------------------------- */
 
 static void results_score_as_the_network_does(void **state)
@@ -112,15 +123,46 @@ static void a_run_and_eval_give_the_same_numbers(void **state)
     size_t size = 0;
     char *net = eval(detector_flags(""));
     char *run = read_all(in_folder("run/classes.json"), &size);
-    for (int i = 0; i < LMB_COCO_NUMBERS; i++) {
-        char key[32];
-        (void)snprintf(key, sizeof key, "test_%s", lmb_coco_names[i]);
-        CHECK_NEAR(
-            json_number(net, lmb_coco_names[i]), json_number(run, key), 1e-12);
-    }
+    check_equal_numbers(net, run, "test");
     char *other = eval(detector_flags("--size 96"));
     assert_true(json_number(other, "AR100") != json_number(net, "AR100"));
     free(other);
+    free(net);
+    free(run);
+}
+
+/* --size alone keeps the ratio of the sides that the file names: here 1. */
+static void a_long_side_alone_keeps_the_ratio(void **state)
+{
+    (void)state;
+    char *alone = eval(detector_flags("--size 96"));
+    char *both = eval(detector_flags("--size 96 --short-side 96"));
+    char *flat = eval(detector_flags("--size 96 --short-side 48"));
+    for (int i = 0; i < LMB_COCO_NUMBERS; i++)
+        assert_true(json_number(alone, lmb_coco_names[i]) ==
+            json_number(both, lmb_coco_names[i]));
+    assert_true(json_number(alone, "AR100") != json_number(flat, "AR100"));
+    free(alone);
+    free(both);
+    free(flat);
+}
+
+/* A teacher that sees larger pictures is tried, and its numbers beside the
+ * student's are made, at its own size. */
+static void a_teacher_is_scored_at_its_own_size(void **state)
+{
+    (void)state;
+    size_t size = 0;
+    program p = {0};
+    program_start(&p,
+        "distill --student " TINY_STUDENT " --teacher-weights %s --data %s "
+        "--method pkd --teacher-input 1.5 " TINY_FLAGS
+        "--max-steps 1 --epochs 1 --out %s",
+        weights, data, in_folder("taught"));
+    program_ends(&p, 0);
+    char *run = read_all(in_folder("taught/classes.json"), &size);
+    char *net = eval(detector_flags("--size 96"));
+    check_equal_numbers(net, run, "teacher");
     free(net);
     free(run);
 }
@@ -181,6 +223,8 @@ int main(void)
         cmocka_unit_test(results_score_as_the_network_does),
         cmocka_unit_test(voc_metrics_agree_too),
         cmocka_unit_test(a_run_and_eval_give_the_same_numbers),
+        cmocka_unit_test(a_long_side_alone_keeps_the_ratio),
+        cmocka_unit_test(a_teacher_is_scored_at_its_own_size),
         cmocka_unit_test(batches_and_loader_threads_change_nothing),
         cmocka_unit_test(a_limit_takes_a_part),
         cmocka_unit_test(numbers_are_those_of_the_file),

@@ -3,6 +3,16 @@
 
 #include <string.h>
 
+static void add_options(lmb_str *out, const char *where, const char *const *row)
+{
+    if (row == NULL)
+        return;
+    lmb_str_printf(out, "\non %s, if not given:", where);
+    for (; row[0] != NULL; row += 2)
+        lmb_str_printf(out, " %s=%s", row[0], row[1]);
+    lmb_str_add(out, "\n");
+}
+
 static lmb_status method_help(const lmb_method *m)
 {
     lmb_str out = {0};
@@ -11,11 +21,8 @@ static lmb_status method_help(const lmb_method *m)
         "warm-up over %g epochs\n\noptions (--set method.KEY=VALUE):\n",
         m->name, m->title, m->source, m->weight, m->ce_weight, m->warmup);
     lmb_opt_help(m->opts, &out);
-    const char *const *row = m->detector_options;
-    lmb_str_add(&out, row != NULL ? "\non detectors, if not given:" : "");
-    for (; row != NULL && row[0] != NULL; row += 2)
-        lmb_str_printf(&out, " %s=%s", row[0], row[1]);
-    lmb_str_add(&out, m->detector_options != NULL ? "\n" : "");
+    add_options(&out, "detectors", m->detector_options);
+    add_options(&out, "two-stage detectors", m->two_stage_options);
     return cli_put_str(&out);
 }
 

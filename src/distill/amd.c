@@ -94,6 +94,10 @@ static lmb_value build(void *state, const lmb_build *b)
     return lmb_levels_sum(b, term, state);
 }
 
+/* P2 .. P5: P6 is a maximum over P5. */
+static const char *const on_two_stages[] = {
+    "alpha", "5e-7", "ratio", "0.45", "levels", "4", NULL};
+
 const lmb_method lmb_method_amd = {
     .name = "amd",
     .title = "places masked by the teacher's attention, channels weighed",
@@ -101,6 +105,7 @@ const lmb_method lmb_method_amd = {
     .ce_weight = 1,
     .weight = 1,
     .opts = options,
+    .two_stage_options = on_two_stages,
     .state_size = sizeof(amd_state),
     .pairs = pairs,
     .describe = lmb_levels_describe,

@@ -263,6 +263,8 @@ static lmb_value build(void *state, const lmb_build *b)
     return lmb_levels_sum(b, term, state);
 }
 
+static const char *const on_two_stages[] = {"detector", "two_stage", NULL};
+
 const lmb_method lmb_method_dfmsd = {
     .name = "dfmsd",
     .title = "stage-wise dual masking with alignment, across detectors",
@@ -270,6 +272,7 @@ const lmb_method lmb_method_dfmsd = {
     .ce_weight = 1,
     .weight = 1,
     .opts = options,
+    .two_stage_options = on_two_stages,
     .state_size = sizeof(dfmsd_state),
     .resolve = resolve,
     .pairs = pairs,

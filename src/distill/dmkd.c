@@ -61,6 +61,10 @@ static lmb_value build(void *state, const lmb_build *b)
     return lmb_levels_sum(b, term, state);
 }
 
+/* P2 .. P5: P6 is a maximum over P5. */
+static const char *const on_two_stages[] = {"alpha", "5e-7", "ratio_space",
+    "0.45", "ratio_channel", "0.45", "levels", "4", NULL};
+
 const lmb_method lmb_method_dmkd = {
     .name = "dmkd",
     .title = "places and channels masked by the teacher's attention",
@@ -68,6 +72,7 @@ const lmb_method lmb_method_dmkd = {
     .ce_weight = 1,
     .weight = 1,
     .opts = options,
+    .two_stage_options = on_two_stages,
     .state_size = sizeof(dmkd_state),
     .pairs = pairs,
     .mask = mask,

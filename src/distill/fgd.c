@@ -187,6 +187,8 @@ static lmb_value build(void *state, const lmb_build *b)
     return lmb_need_boxes(b) ? lmb_levels_sum(b, term, state) : LMB_NONE;
 }
 
+static const char *const on_two_stages[] = {"detector", "two_stage", NULL};
+
 const lmb_method lmb_method_fgd = {
     .name = "fgd",
     .title = "fore- and background by attention, and global relations",
@@ -195,6 +197,7 @@ const lmb_method lmb_method_fgd = {
     .ce_weight = 1,
     .weight = 1,
     .opts = options,
+    .two_stage_options = on_two_stages,
     .state_size = sizeof(fgd_state),
     .resolve = resolve,
     .pairs = pairs,

@@ -119,6 +119,8 @@ typedef struct lmb_method {
      * default, key, value, .., NULL; a detector's run sets them where the user
      * says nothing. */
     const char *const *detector_options;
+    /* Optional, after those: for students with a second stage (RoIs). */
+    const char *const *two_stage_options;
     size_t state_size;
     /* Called once after all options were stored, so that presets can yield to
      * explicit keys; optional. `given` lists the row names the user set. */

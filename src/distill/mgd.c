@@ -73,6 +73,10 @@ static void fini(void *state)
     lmb_free(o->room.mask);
 }
 
+/* P2 .. P5: P6 is a maximum over P5. */
+static const char *const on_two_stages[] = {
+    "alpha", "5e-7", "ratio", "0.45", "levels", "4", NULL};
+
 const lmb_method lmb_method_mgd = {
     .name = "mgd",
     .title = "randomly masked pyramid levels completed to the teacher's",
@@ -80,6 +84,7 @@ const lmb_method lmb_method_mgd = {
     .ce_weight = 1,
     .weight = 1,
     .opts = options,
+    .two_stage_options = on_two_stages,
     .state_size = sizeof(mgd_state),
     .pairs = pairs,
     .describe = lmb_levels_describe,

@@ -507,15 +507,26 @@ static lmb_status check_methods(const lmb_run_config *run)
     return LMB_OK;
 }
 
+static lmb_status store_options(lmb_run_config *run, const char *where,
+    lmb_method_config *method, const char *const *row)
+{
+    for (; row != NULL && row[0] != NULL; row += 2)
+        LMB_TRY(store_option(run, where, method, row[0], row[1]));
+    return LMB_OK;
+}
+
 /* Before the user's own, which take their place. */
-static lmb_status set_detector_options(lmb_run_config *run)
+static lmb_status set_detector_options(lmb_run_config *run, bool two_stage)
 {
     for (int i = 0; i < run->n_methods; i++) {
-        const lmb_method *m = lmb_method_find(run->methods[i].name);
-        const char *const *row = m != NULL ? m->detector_options : NULL;
-        for (; row != NULL && row[0] != NULL; row += 2)
-            LMB_TRY(store_option(
-                run, "detectors", &run->methods[i], row[0], row[1]));
+        lmb_method_config *method = &run->methods[i];
+        const lmb_method *m = lmb_method_find(method->name);
+        if (m == NULL)
+            continue;
+        LMB_TRY(store_options(run, "detectors", method, m->detector_options));
+        if (two_stage)
+            LMB_TRY(store_options(
+                run, "two-stage detectors", method, m->two_stage_options));
     }
     return LMB_OK;
 }
@@ -541,7 +552,7 @@ static lmb_status set_detector_defaults(
             LMB_TRY(lmb_opt_set(lmb_train_opts_table, &run->train, "train",
                 rows[i][0], rows[i][1]));
     }
-    return set_detector_options(run);
+    return set_detector_options(run, spec.model->box_code == NULL);
 }
 
 lmb_status lmb_config_resolve(const lmb_config *c, lmb_run_config *run)

@@ -338,26 +338,44 @@ static void stages_are_read_and_dumped(void **state)
     end(&a);
 }
 
-/* Logits of detectors: what the literature takes there, unless it is given;
- * written out, so that a run goes on with what it began with. */
+/* What the literature takes on detectors, unless it is given; written out, so
+ * that a run goes on with what it began with. */
 static void detectors_have_their_own_options(void **state)
 {
-    static const char *const students[] = {
-        "student: faster_rcnn_r18_fpn\n", "student: resnet20\n"};
-    static const char *const want[][2] = {
-        {"temperature: 1 ", "beta: 0.5 "}, {"temperature: 4 ", "beta: 0.5 "}};
+    static const struct {
+        const char *student, *method, *want[2];
+    } cases[] = {
+        {"faster_rcnn_r18_fpn", "{name: dkd, options: {beta: 0.5}}",
+            {"temperature: 1 ", "beta: 0.5 "}},
+        {"resnet20", "{name: dkd, options: {beta: 0.5}}",
+            {"temperature: 4 ", "beta: 0.5 "}},
+        {"retinanet_r18_fpn", "mgd", {"alpha: 2e-05 ", "levels: 0 "}},
+        {"faster_rcnn_r18_fpn", "mgd", {"alpha: 5e-07 ", "levels: 4 "}},
+        {"faster_rcnn_r18_fpn", "{name: amd, options: {ratio: 0.3}}",
+            {"alpha: 5e-07 ", "ratio: 0.3 "}},
+        {"faster_rcnn_r18_fpn", "dmkd", {"ratio_space: 0.45 ", "levels: 4 "}},
+        {"gfl_r18_fpn", "dfmsd", {"detector: one_stage ", "sfa_weight: 10 "}},
+        {"faster_rcnn_r18_fpn", "dfmsd",
+            {"detector: two_stage ", "sfa_weight: 6 "}},
+        {"faster_rcnn_r18_fpn", "{name: dfmsd, options: {sfa_weight: 2}}",
+            {"alpha: 5e-07 ", "sfa_weight: 2 "}},
+        {"faster_rcnn_r18_fpn", "{name: fgd, options: {detector: one_stage}}",
+            {"alpha: 0.001 ", "levels: 0 "}},
+    };
     (void)state;
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < LMB_COUNT(cases); i++) {
         both b;
         char text[160];
         lmb_str out = {0};
-        (void)snprintf(text, sizeof text,
-            "%smethods: [{name: dkd, options: {beta: 0.5}}]\n", students[i]);
+        (void)snprintf(text, sizeof text, "student: %s\nmethods: [%s]\n",
+            cases[i].student, cases[i].method);
         parse(&b, text);
         CHECK_OK(lmb_config_resolve(&b.config, &b.run));
         CHECK_OK(lmb_config_dump(&b.run, &b.config, &out));
         for (int k = 0; k < 2; k++)
-            assert_non_null(strstr(out.text, want[i][k]));
+            if (strstr(out.text, cases[i].want[k]) == NULL)
+                fail_msg(
+                    "case %zu has no '%s':\n%s", i, cases[i].want[k], out.text);
         lmb_str_fini(&out);
         end(&b);
     }

@@ -62,6 +62,16 @@ void lmb_assign_by_atss(const lmb_box *anchor, const lmb_match_levels *levels,
     lmb_truth_boxes truth, int64_t topk, lmb_atss_memory memory,
     int32_t *match);
 
+/* The valuable region of localisation distillation: region[i] is the largest
+ * IoU of anchor i with the truth boxes for which gamma h <= d < h, else 0; h is
+ * the box's threshold in lmb_assign_by_atss, and
+ *   d = |a and b| / |a| - |centres|^2 / |diagonal of the hull|^2, a the anchor.
+ * arXiv:2102.12252, algorithm 1, in the form of its authors' code, whose DIoU
+ * divides by the anchor's area, not by the union. The same memory. */
+void lmb_valuable_by_atss(const lmb_box *anchor, const lmb_match_levels *levels,
+    lmb_truth_boxes truth, int64_t topk, float gamma, lmb_atss_memory memory,
+    float *region);
+
 /* FCOS, arXiv:1904.01355, section 3: a point takes the smallest box (the
  * first of equals) that it lies inside of, within radius * stride of the
  * centre on both axes if radius > 0, and whose largest distance to a side is

@@ -1,5 +1,5 @@
-/* match_atss.c: adaptive training sample selection; the rule is in
- * match.h. */
+/* match_atss.c: adaptive training sample selection, and the region around it
+ * that localisation distillation takes; the rules are in match.h. */
 #include "detect/match.h"
 
 #include <math.h>
@@ -62,12 +62,18 @@ static bool centre_inside(const lmb_box *anchor, const lmb_box *box)
         box->x1 - x > margin && box->y1 - y > margin;
 }
 
-void lmb_assign_by_atss(const lmb_box *anchor, const lmb_match_levels *levels,
-    lmb_truth_boxes truth, int64_t topk, lmb_atss_memory memory, int32_t *match)
+static int64_t count_anchors(const lmb_match_levels *levels)
 {
     int64_t anchors = 0;
     for (int32_t l = 0; l < levels->n; l++)
         anchors += levels->size[l];
+    return anchors;
+}
+
+void lmb_assign_by_atss(const lmb_box *anchor, const lmb_match_levels *levels,
+    lmb_truth_boxes truth, int64_t topk, lmb_atss_memory memory, int32_t *match)
+{
+    const int64_t anchors = count_anchors(levels);
     for (int64_t i = 0; i < anchors; i++) {
         match[i] = LMB_MATCH_NONE;
         memory.best[i] = -1;
@@ -85,6 +91,53 @@ void lmb_assign_by_atss(const lmb_box *anchor, const lmb_match_levels *levels,
                 memory.best[i] = iou;
                 match[i] = (int32_t)t;
             }
+        }
+    }
+}
+
+/* --- the valuable region -------------------------------------------------- */
+
+static float larger(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+static float smaller(float a, float b)
+{
+    return a < b ? a : b;
+}
+
+static float nearness(const lmb_box *a, const lmb_box *b)
+{
+    const float least = 1e-6f;
+    const float w = smaller(a->x1, b->x1) - larger(a->x0, b->x0);
+    const float h = smaller(a->y1, b->y1) - larger(a->y0, b->y0);
+    const float inter = larger(w, 0) * larger(h, 0);
+    const float dx = (b->x0 + b->x1) - (a->x0 + a->x1);
+    const float dy = (b->y0 + b->y1) - (a->y0 + a->y1);
+    const float hull_w = larger(a->x1, b->x1) - smaller(a->x0, b->x0);
+    const float hull_h = larger(a->y1, b->y1) - smaller(a->y0, b->y0);
+    const float hull = hull_w * hull_w + hull_h * hull_h;
+    return inter / larger(lmb_detect_area(a), least) -
+        (dx * dx / 4 + dy * dy / 4) / larger(hull, least);
+}
+
+void lmb_valuable_by_atss(const lmb_box *anchor, const lmb_match_levels *levels,
+    lmb_truth_boxes truth, int64_t topk, float gamma, lmb_atss_memory memory,
+    float *region)
+{
+    const int64_t anchors = count_anchors(levels);
+    for (int64_t i = 0; i < anchors; i++)
+        region[i] = 0;
+    for (int64_t t = 0; t < truth.n && anchors > 0; t++) {
+        const lmb_box *box = &truth.box[t];
+        const int64_t n = find_candidates(
+            anchor, levels, box, topk, memory.key, memory.candidate);
+        const float most = threshold_of(anchor, box, memory.candidate, n);
+        for (int64_t i = 0; i < anchors; i++) {
+            const float d = nearness(&anchor[i], box);
+            if (d < most && d >= gamma * most)
+                region[i] = larger(region[i], lmb_detect_iou(box, &anchor[i]));
         }
     }
 }

@@ -5,10 +5,12 @@
  *   F = (F_s - m_s) / (d_s + 1e-6) d_t + m_t,
  * and go through the rest of the frozen teacher's head; what comes out is
  * compared with the teacher's own output, z_t and box_t:
- *   L = (cls_weight sum over places and classes of
- *          |sigmoid(z) - sigmoid(z_t)| BCE(z, sigmoid(z_t))
- *      + box_weight sum over places of w D(box, box_t)) / sum w,
- * w the teacher's largest class score of the place (of each anchor). D:
+ *   L = cls_weight sum over places and classes of
+ *         |sigmoid(z) - sigmoid(z_t)| BCE(z, sigmoid(z_t)) / P
+ *     + box_weight sum over places of w D(box, box_t) / sum w,
+ * P the anchors or places that the student's assigner makes positive, at least
+ * 1 (where no assigner is, sum w), w the teacher's largest class score of the
+ * place (of each anchor). D:
  *   deltas         1 - GIoU of boxes coded as offsets from anchors (RetinaNet),
  *   log_distances  1 - GIoU of boxes by exp of four side distances (FCOS),
  *   distances      the same, of ReLU of them (torchvision's FCOS),
@@ -17,8 +19,7 @@
  * neither anchors nor points are needed.
  * Source: Wang et al., "CrossKD: cross-head knowledge distillation for object
  * detection", arXiv:2306.11369, section 3.3, and the authors' code (after = 3
- * of 4; box_weight 1, for bins 4). Deviation: the class part is divided by the
- * sum of w, too, where the code has the number of assigned positives. */
+ * of 4; box_weight 1, for bins 4). */
 #include "distill/dense.h"
 #include "distill/levels.h"
 #include "distill/maps.h"
@@ -186,9 +187,11 @@ static bool anchors_at(const lmb_build *b, const crosskd_state *o,
     return false;
 }
 
-/* Sums of one pair: the term and the weights that it is divided by. */
+/* Sums of one pair: the term and the weights that it is divided by, which
+ * count as `least` at least. */
 typedef struct part {
     lmb_value sum, weight;
+    double least;
 } part;
 
 /* w: [N, P], P places and anchors. */
@@ -215,10 +218,14 @@ static bool cls_part(
     lmb_value z = cross(b, o, l, name);
     lmb_value target = lmb_sigmoid(g, cls.value);
     lmb_value gap = lmb_abs(g, lmb_sub(g, lmb_sigmoid(g, z), target));
+    const lmb_tap *own = lmb_level_assigned(b, "positive", l->name, 0);
+    lmb_value weight = own != NULL
+        ? own->value
+        : place_weight(g, lmb_dense_rows(g, cls.value, anchors));
     *out = (part){
         .sum = total(g, lmb_mul(g, gap, lmb_bce_logits(g, z, target))),
-        .weight =
-            total(g, place_weight(g, lmb_dense_rows(g, cls.value, anchors))),
+        .weight = total(g, weight),
+        .least = own != NULL ? 1 : 1e-12,
     };
     return lmb_is(z);
 }
@@ -273,6 +280,7 @@ static bool box_part(
     *out = (part){
         .sum = total(g, lmb_mul(g, d, w)),
         .weight = total(g, w),
+        .least = 1e-12,
     };
     return lmb_is(x);
 }
@@ -284,13 +292,14 @@ static part add(lmb_graph *g, part a, part b)
     return (part){
         lmb_add(g, a.sum, b.sum),
         lmb_add(g, a.weight, b.weight),
+        b.least,
     };
 }
 
 /* weight sum / sum of w. */
 static lmb_value ratio(lmb_graph *g, part p, double weight)
 {
-    lmb_value least = lmb_graph_scalar(g, 1e-12);
+    lmb_value least = lmb_graph_scalar(g, p.least);
     return lmb_scale(
         g, lmb_div(g, p.sum, lmb_maximum(g, p.weight, least)), weight);
 }

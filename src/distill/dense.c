@@ -1,10 +1,11 @@
 /* dense.c: choosing rows of dense heads.
  *
- * Positive places are those inside boxes by the grid of the level; the
- * detector's own assignment is not asked for, so that any two heads of one
- * form can be compared. */
+ * Positive are the anchors and places to which the student's own assigner gave
+ * a box. Arrays that come without it (lmb_loss_eval) have the places inside
+ * boxes by the grid of the level. */
 #include "distill/dense.h"
 
+#include "distill/levels.h"
 #include "distill/regions.h"
 
 static const double BELOW_ALL = -1e30; /* a logit that is never chosen */
@@ -12,7 +13,7 @@ static const double BELOW_ALL = -1e30; /* a logit that is never chosen */
 /* All levels as rows: P places of all levels and anchors. */
 typedef struct places {
     lmb_value s, t; /* [N, P, C] */
-    lmb_value inside, label; /* [N, P], I32 [N, P]; NONE without boxes */
+    lmb_value positive, label; /* [N, P], I32 [N, P]; NONE without either */
     int64_t images, count, classes;
 } places;
 
@@ -59,11 +60,33 @@ static lmb_value for_anchors(
     return lmb_reshape(g, x, LMB_SHAPE(n, cells * anchors));
 }
 
+/* 1 for positive rows of the level of `s`, and the classes of those; false
+ * where nobody says. */
+static bool assigned(const lmb_build *b, const lmb_tap *s, int64_t anchors,
+    lmb_value *positive, lmb_value *label)
+{
+    const int64_t h = s->shape.dim[2], w = s->shape.dim[3];
+    const lmb_tap *own =
+        lmb_level_assigned(b, "positive", s->name, h * w * anchors);
+    const lmb_tap *of_class =
+        lmb_level_assigned(b, "label", s->name, h * w * anchors);
+    if (own != NULL && of_class != NULL) {
+        *positive = own->value;
+        *label = of_class->value;
+        return true;
+    }
+    if (!lmb_is(b->boxes))
+        return false;
+    *positive = for_anchors(b->g, lmb_box_inside(b, h, w), &s->shape, anchors);
+    *label = for_anchors(b->g, lmb_box_class(b, h, w), &s->shape, anchors);
+    return true;
+}
+
 static bool flatten(const lmb_build *b, const lmb_logits_opts *o, places *out)
 {
     lmb_graph *g = b->g;
     lmb_value part[4][LMB_MAX_PAIRS] = {{LMB_NONE}};
-    const bool boxes = lmb_is(b->boxes);
+    bool known = true;
     const int n = b->pairs.count;
     for (int i = 0; i < n; i++) {
         lmb_tap s, t;
@@ -78,15 +101,12 @@ static bool flatten(const lmb_build *b, const lmb_logits_opts *o, places *out)
         out->count += d[2] * d[3] * a;
         part[0][i] = lmb_dense_rows(g, s.value, a);
         part[1][i] = lmb_dense_rows(g, t.value, a);
-        if (!boxes)
-            continue;
-        part[2][i] = for_anchors(g, lmb_box_inside(b, d[2], d[3]), &s.shape, a);
-        part[3][i] = for_anchors(g, lmb_box_class(b, d[2], d[3]), &s.shape, a);
+        known = known && assigned(b, &s, a, &part[2][i], &part[3][i]);
     }
     out->s = lmb_concat(g, n, part[0], 1);
     out->t = lmb_concat(g, n, part[1], 1);
-    out->inside = boxes ? lmb_concat(g, n, part[2], 1) : LMB_NONE;
-    out->label = boxes ? lmb_concat(g, n, part[3], 1) : LMB_NONE;
+    out->positive = known ? lmb_concat(g, n, part[2], 1) : LMB_NONE;
+    out->label = known ? lmb_concat(g, n, part[3], 1) : LMB_NONE;
     return true;
 }
 
@@ -104,11 +124,11 @@ static chosen positives(
     lmb_graph *g, const places *p, lmb_value score, int64_t most)
 {
     lmb_value key =
-        lmb_select(g, p->inside, score, lmb_graph_scalar(g, BELOW_ALL));
+        lmb_select(g, p->positive, score, lmb_graph_scalar(g, BELOW_ALL));
     lmb_value index = lmb_top_k(g, key, least(most, p->count));
     return (chosen){
         .index = index,
-        .weight = lmb_gather(g, p->inside, index, 1),
+        .weight = lmb_gather(g, p->positive, index, 1),
         .label = lmb_gather(g, p->label, index, 1),
     };
 }
@@ -164,7 +184,7 @@ bool lmb_dense_logits(
     if (!flatten(b, o, &p))
         return false;
     lmb_value score = lmb_max(g, p.t, LMB_AXIS(2), false);
-    if (lmb_is(p.inside) && o->dense_positives > 0)
+    if (lmb_is(p.positive) && o->dense_positives > 0)
         in = positives(g, &p, score, o->dense_positives);
     if (o->dense_top > 0)
         rest = others(g, &p, score, &in, o->dense_top);

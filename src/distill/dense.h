@@ -5,12 +5,14 @@
 #include "distill/logits.h"
 
 /* Of all pairs' maps [N, A C, H, W] (channel a C + c), of each image:
- *   the dense_positives best places inside ground-truth boxes (their centre
- *   is; all A anchors of a place alike), then the dense_top best of the others;
+ *   the dense_positives best of those that the student's assigner made
+ *   positive, then the dense_top best of the others;
  * best by the teacher's largest logit. Rows that are missing have weight 0.
- * Labels: the class of the smallest box, and the teacher's best class. Without
- * ground truth there is only the second kind. A sticky error if shapes
- * differ or channels are no multiple of the anchors. */
+ * Labels: the assigned class, and the teacher's best class. Where no assigner
+ * is (arrays given to a loss), positive are all anchors of places whose centre
+ * lies in a box, with the class of the smallest; without ground truth there is
+ * only the second kind. A sticky error if shapes differ or channels are no
+ * multiple of the anchors. */
 bool lmb_dense_logits(
     const lmb_build *b, const lmb_logits_opts *o, lmb_logits *out);
 

@@ -2,16 +2,17 @@
  *
  * Box maps [N, 4 B, H, W] are logits of B bins for each of four sides. With
  * p, q the softmaxes over the bins of z_t / T, z_s / T:
- *   L = sum over levels and places of w sum_sides T^2 mean_bins p log(p / q)
- *       / (4 (sum w + 1e-6)),
+ *   K = sum_sides T^2 mean_bins p log(p / q),
+ *   L = 2 / N (sum over levels and main places of w K / 4
+ *              + valuable sum over levels and places of v K / 16),
  * w = the student's largest class score of the place (score=student; the
- * teacher's, or 1) inside ground-truth boxes, else 0 (region=boxes), or
- * everywhere (region=all).
+ * teacher's, or 1). Main are the places that the student's own assigner makes
+ * positive (region=main), those inside ground-truth boxes, or all; v is the IoU
+ * of an anchor around the positive ones with its box, else 0 (match.h).
  * Source: Zheng et al., "Localization distillation for dense object
- * detection", arXiv:2102.12252, eq. 5 and the authors' code (T = 10, mean over
- * the bins, weight 0.25). Deviation: the main region is the places whose centre
- * is inside a box, where the code asks the assigner; the code's second,
- * "valuable" region beside it is left out. */
+ * detection", arXiv:2102.12252, eq. 5 and algorithm 1, and the authors' code
+ * (T = 10, both weights 0.25), which sums over the pictures of a GPU, two. Its
+ * class part is `kd` with dense_top=0, temperature=2 and a weight of 10 / C. */
 #include "distill/levels.h"
 #include "distill/logits.h"
 #include "distill/regions.h"
@@ -19,11 +20,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REGION_BOXES, REGION_ALL };
+enum { REGION_MAIN, REGION_BOXES, REGION_ALL };
 enum { SCORE_STUDENT, SCORE_TEACHER, SCORE_ONE };
 
 typedef struct ld_state {
-    double temperature;
+    double temperature, valuable;
     int64_t levels;
     int32_t region, score;
 } ld_state;
@@ -38,10 +39,18 @@ static const lmb_opt options[] = {
         .high = 1000,
         .aliases = "T|tau"},
     {.name = "region",
-        .help = "places compared: inside ground-truth boxes, or all",
+        .help = "places compared: those that the student's assigner takes, "
+                "inside ground-truth boxes, or all",
         .type = LMB_OPT_ENUM,
         .offset = offsetof(ld_state, region),
-        .choices = "boxes|all"},
+        .choices = "main|boxes|all"},
+    {.name = "valuable",
+        .help = "weight of the anchors around those of the main region, beside "
+                "its 1",
+        .type = LMB_OPT_F64,
+        .offset = offsetof(ld_state, valuable),
+        .def = 1,
+        .high = 1e6},
     {.name = "score",
         .help = "whose largest class score (tap cls.pK) weighs a place",
         .type = LMB_OPT_ENUM,
@@ -50,6 +59,16 @@ static const lmb_opt options[] = {
     LMB_OPT_LEVELS(ld_state, 0),
     {0},
 };
+
+/* The valuable region belongs to the main one. */
+static lmb_status resolve(void *state, const char *const *given, int n_given)
+{
+    ld_state *o = state;
+    if (o->region != REGION_MAIN &&
+        !lmb_method_is_given("valuable", given, n_given))
+        o->valuable = 0;
+    return LMB_OK;
+}
 
 static lmb_status pairs(const void *state, const lmb_taps *student,
     const lmb_taps *teacher, lmb_pairs *out)
@@ -82,6 +101,23 @@ static lmb_value scores(
     return LMB_NONE;
 }
 
+/* What the student's assigner says of each place: [N, 1, H, W]; NONE and a
+ * sticky error if it is not there. */
+static lmb_value of_assigner(
+    const lmb_build *b, const char *what, const lmb_tap *box, const char *rest)
+{
+    const int64_t *d = box->shape.dim;
+    const lmb_tap *tap = lmb_level_assigned(b, what, box->name, d[2] * d[3]);
+    if (tap != NULL)
+        return lmb_reshape(b->g, lmb_stop_gradient(b->g, tap->value),
+            LMB_SHAPE(d[0], 1, d[2], d[3]));
+    lmb_graph_fail(b->g,
+        LMB_FAIL(LMB_ENOTFOUND,
+            "%s: the student has no tap '%s.p%d', which its assigner makes; %s",
+            b->method, what, lmb_level_of(box->name), rest));
+    return LMB_NONE;
+}
+
 /* w of each place: [N, 1, H, W]. */
 static lmb_value weights(
     const lmb_build *b, const ld_state *o, const lmb_tap *box)
@@ -91,9 +127,16 @@ static lmb_value weights(
     lmb_value w = o->score == SCORE_ONE
         ? lmb_graph_constant(b->g, shape, NULL, 1)
         : scores(b, o, box);
-    return o->region == REGION_BOXES
-        ? lmb_mul(b->g, w, lmb_box_inside(b, d[2], d[3]))
-        : w;
+    switch (o->region) {
+    case REGION_MAIN:
+        return lmb_mul(b->g, w,
+            of_assigner(
+                b, "positive", box, "region=boxes and region=all need none"));
+    case REGION_BOXES:
+        return lmb_mul(b->g, w, lmb_box_inside(b, d[2], d[3]));
+    default:
+        return w;
+    }
 }
 
 /* Bins last: [N, 4 B, H, W] -> [N, 4, H W, B]. */
@@ -118,7 +161,7 @@ static bool fits(const lmb_build *b, const lmb_tap *s, const lmb_tap *t)
     return false;
 }
 
-/* sum over places of w sum_sides T^2 mean_bins p log(p / q) / 4. */
+/* sum over places of w K. */
 static lmb_value level_sum(const lmb_build *b, const ld_state *o,
     const lmb_tap *s, const lmb_tap *t, lmb_value w)
 {
@@ -131,7 +174,7 @@ static lmb_value level_sum(const lmb_build *b, const ld_state *o,
     lmb_value kl = lmb_kl_log(g, lp, lq); /* [N, 4, H W] */
     w = lmb_reshape(g, w, LMB_SHAPE(shape->dim[0], 1, places));
     return lmb_scale(g, lmb_sum(g, lmb_mul(g, kl, w), LMB_ALL_AXES, false),
-        temp * temp / (double)shape->dim[1]);
+        4 * temp * temp / (double)shape->dim[1]);
 }
 
 /* Offsets of nine anchors have the shape of nine bins: the shape of the map
@@ -148,11 +191,24 @@ static bool has_bins(const lmb_build *b)
     return false;
 }
 
+static lmb_value term(
+    const lmb_build *b, const ld_state *o, const lmb_tap *s, const lmb_tap *t)
+{
+    lmb_graph *g = b->g;
+    const double scale = 2 / (double)s->shape.dim[0];
+    lmb_value main = level_sum(b, o, s, t, weights(b, o, s));
+    main = lmb_scale(g, main, scale / 4);
+    if (o->valuable == 0)
+        return main;
+    lmb_value v = of_assigner(b, "valuable", s, "valuable=0 needs none");
+    return lmb_add(g, main,
+        lmb_scale(g, level_sum(b, o, s, t, v), scale * o->valuable / 16));
+}
+
 static lmb_value build(void *state, const lmb_build *b)
 {
     const ld_state *o = state;
-    lmb_graph *g = b->g;
-    lmb_value sum = LMB_NONE, count = LMB_NONE;
+    lmb_value sum = LMB_NONE;
     if (!has_bins(b))
         return LMB_NONE;
     if (o->region == REGION_BOXES && !lmb_need_boxes(b))
@@ -161,13 +217,10 @@ static lmb_value build(void *state, const lmb_build *b)
         lmb_tap s, t;
         if (!lmb_level_taps(b, i, &s, &t) || !fits(b, &s, &t))
             return LMB_NONE;
-        lmb_value w = weights(b, o, &s);
-        lmb_value part = level_sum(b, o, &s, &t, w);
-        lmb_value n = lmb_sum(g, w, LMB_ALL_AXES, false);
-        sum = i == 0 ? part : lmb_add(g, sum, part);
-        count = i == 0 ? n : lmb_add(g, count, n);
+        lmb_value part = term(b, o, &s, &t);
+        sum = i == 0 ? part : lmb_add(b->g, sum, part);
     }
-    return lmb_div(g, sum, lmb_shift(g, count, 1e-6));
+    return sum;
 }
 
 const lmb_method lmb_method_ld = {
@@ -178,6 +231,7 @@ const lmb_method lmb_method_ld = {
     .ce_weight = 1,
     .weight = 0.25,
     .opts = options,
+    .resolve = resolve,
     .state_size = sizeof(ld_state),
     .pairs = pairs,
     .build = build,

@@ -51,6 +51,22 @@ lmb_status lmb_levels_pairs(const char *stem, int64_t most,
     return LMB_OK;
 }
 
+const lmb_tap *lmb_level_assigned(
+    const lmb_build *b, const char *what, const char *tap, int64_t rows)
+{
+    char name[32];
+    (void)snprintf(name, sizeof name, "%s.p%d", what, lmb_level_of(tap));
+    const lmb_tap *found = lmb_taps_find(b->student, name);
+    if (found == NULL ||
+        (found->shape.rank == 2 && (rows == 0 || found->shape.dim[1] == rows)))
+        return found;
+    lmb_graph_fail(b->g,
+        LMB_FAIL(LMB_ESHAPE,
+            "%s: student.%s %s, but %s has %lld places and anchors", b->method,
+            name, lmb_shape_text(&found->shape), tap, (long long)rows));
+    return NULL;
+}
+
 static bool is_map(const lmb_build *b, const lmb_tap *s, const lmb_tap *t)
 {
     if (s->shape.rank == 4 && t->shape.rank == 4 &&

@@ -37,6 +37,14 @@ bool lmb_level_pair(const lmb_build *b, int i, lmb_level *out);
 /* A building site for the trained parts of pair i: names "level<i>.*". */
 void lmb_level_nn(const lmb_build *b, int i, lmb_nn *out);
 
+/* What the student's own assigner says of the level that `tap` belongs to: its
+ * tap "<what>.p3", a row for each anchor of each place, [N, rows].
+ * "positive": 1 or 0; "label": class or background, I32; "valuable": LD's
+ * region. NULL without one: eval, teachers, and arrays given to a loss. A tap
+ * with another number of rows (0: any) is a sticky error, and NULL. */
+const lmb_tap *lmb_level_assigned(
+    const lmb_build *b, const char *what, const char *tap, int64_t rows);
+
 /* The sum of a term over all pairs. */
 typedef lmb_value lmb_level_term(
     const void *state, const lmb_build *b, const lmb_level *l);

@@ -93,3 +93,24 @@ lmb_value lmb_strides_constant(lmb_graph *g, const lmb_anchors *a, int first)
             *out++ = 1 << (first + i);
     return lmb_graph_constant(g, LMB_SHAPE(lmb_anchors_count(a), 1), data, 0);
 }
+
+void lmb_anchors_taps(
+    lmb_nn *nn, const lmb_anchors *a, int first, const char *name, lmb_value v)
+{
+    int64_t size[LMB_DETECTOR_LEVELS], from = 0;
+    lmb_value level[LMB_DETECTOR_LEVELS];
+    lmb_anchors_sizes(a, size);
+    for (int i = 0; i < LMB_DETECTOR_LEVELS; i++) {
+        level[i] = lmb_slice(nn->g, v, 1, from, from + size[i]);
+        from += size[i];
+    }
+    lmb_detector_taps(nn, name, first, LMB_DETECTOR_LEVELS, level);
+}
+
+void lmb_anchors_assigned(
+    lmb_nn *nn, const lmb_anchors *a, int first, lmb_value label, int classes)
+{
+    lmb_anchors_taps(nn, a, first, "label", label);
+    lmb_anchors_taps(
+        nn, a, first, "positive", lmb_label_mask(nn->g, label, 0, classes));
+}

@@ -40,4 +40,12 @@ lmb_value lmb_points_constant(lmb_graph *g, const lmb_anchors *a);
 /* The stride of each anchor's level, [A, 1]. */
 lmb_value lmb_strides_constant(lmb_graph *g, const lmb_anchors *a, int first);
 
+/* Values of all places and anchors [N, A] as taps "<name>.p<first>", .., rows
+ * [N, H W k] of each level. */
+void lmb_anchors_taps(
+    lmb_nn *nn, const lmb_anchors *a, int first, const char *name, lmb_value v);
+/* What was assigned, for methods: taps "label" I32, "positive" 1 or 0. */
+void lmb_anchors_assigned(
+    lmb_nn *nn, const lmb_anchors *a, int first, lmb_value label, int classes);
+
 #endif

@@ -150,6 +150,7 @@ static void losses(const lmb_model *m, lmb_nn *nn, const lmb_anchors *rule,
     const lmb_value positive =
         lmb_detector_rows(g, lmb_label_mask(g, assigned.label, 0, classes));
     const lmb_value ctr = centreness(g, points, assigned.box, positive);
+    lmb_anchors_assigned(nn, rule, FIRST, assigned.label, classes);
     const lmb_value pixels = is_torchvision(m)
         ? lmb_mul(g, o->box, lmb_strides_constant(g, rule, FIRST))
         : o->box;

@@ -81,6 +81,9 @@ static void losses(
     const lmb_assigned assigned =
         lmb_assign_atss(g, anchors, nn->detection->truth, &attr);
     const lmb_value positive = lmb_label_mask(g, assigned.label, 0, classes);
+    lmb_anchors_assigned(nn, rule, FIRST, assigned.label, classes);
+    lmb_anchors_taps(nn, rule, FIRST, "valuable",
+        lmb_valuable_atss(g, anchors, nn->detection->truth, &attr));
     const lmb_value best = lmb_max(g, o->cls, LMB_AXIS(-1), false);
     const lmb_value weight = lmb_stop_gradient(
         g, lmb_mul(g, lmb_sigmoid(g, best), positive)); /* [N, A] */

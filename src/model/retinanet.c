@@ -63,12 +63,11 @@ static lmb_anchors anchor_rule(
     return a;
 }
 
-static lmb_value anchors_of(const lmb_model *m, lmb_nn *nn, lmb_value x)
+static lmb_anchors anchors_of(const lmb_model *m, lmb_nn *nn, lmb_value x)
 {
     const int64_t input[2] = {
         lmb_graph_dim(nn->g, x, 2), lmb_graph_dim(nn->g, x, 3)};
-    const lmb_anchors a = anchor_rule(m, lmb_detector_opts(nn), input);
-    return lmb_anchors_constant(nn->g, &a);
+    return anchor_rule(m, lmb_detector_opts(nn), input);
 }
 
 static lmb_value predict_cls(
@@ -129,9 +128,10 @@ static void losses_by_image(lmb_nn *nn, const outputs *o,
 }
 
 static void losses(const lmb_model *m, lmb_nn *nn, const outputs *o,
-    lmb_value anchors, int classes)
+    const lmb_anchors *places, int classes)
 {
     lmb_graph *g = nn->g;
+    const lmb_value anchors = lmb_anchors_constant(g, places);
     const lmb_max_iou_attr rule = {.classes = classes,
         .positive = 0.5,
         .negative = 0.4,
@@ -144,6 +144,7 @@ static void losses(const lmb_model *m, lmb_nn *nn, const outputs *o,
     const lmb_value target = lmb_box_encode(g, anchors, assigned.box, unit_std);
     const lmb_value positive =
         lmb_detector_rows(g, lmb_label_mask(g, assigned.label, 0, classes));
+    lmb_anchors_assigned(nn, places, FIRST, assigned.label, classes);
     if (lmb_detector_layout(m) == LMB_LAYOUT_TORCHVISION) {
         losses_by_image(nn, o, &assigned, target, positive);
         return;
@@ -179,7 +180,8 @@ static lmb_value build(const lmb_model *m, lmb_nn *nn, lmb_value x, int classes)
         lmb_detector_flatten(nn, LMB_DETECTOR_LEVELS, box, 4),
     };
     if (lmb_detector_trains(nn)) {
-        losses(m, nn, &o, anchors_of(m, nn, x), classes);
+        const lmb_anchors places = anchors_of(m, nn, x);
+        losses(m, nn, &o, &places, classes);
     } else {
         lmb_detector_output(nn, o.cls);
         lmb_detector_output(nn, o.box);

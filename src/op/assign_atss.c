@@ -1,26 +1,42 @@
-/* assign_atss.c: anchors to boxes by adaptive training sample selection.
+/* assign_atss.c: anchors to boxes by adaptive training sample selection, and
+ * the anchors around those.
  *
  *   anchors [A, 4], boxes [N, M, 4], labels [N, M], valid [N, M]
- *   -> label I32 [N, A], box [N, A, 4], positives []
- * The rule is that of lmb_assign_by_atss (detect/match.h), image by image. A
- * host op without gradient. */
+ *   assign_atss   -> label I32 [N, A], box [N, A, 4], positives []
+ *   valuable_atss -> region [N, A]
+ * The rules are those of lmb_assign_by_atss and lmb_valuable_by_atss
+ * (detect/match.h), image by image. Host ops without gradient. */
 #include "op/host.h"
 #include "op/op_util.h"
 
 enum { IN_ANCHORS, IN_TRUTH };
 
-static lmb_status shape_rule(
-    const void *attr, int n_in, const lmb_type *in, lmb_type *out)
+static lmb_status check_inputs(const lmb_atss_attr *a, const lmb_type *in)
 {
-    const lmb_atss_attr *a = attr;
-    (void)n_in;
     LMB_TRY(lmb__want_real(in, IN_ANCHORS));
     LMB_TRY(lmb__want_rank("anchors", in, IN_ANCHORS, 2, 4));
     LMB_TRY(lmb__want_truth(in, IN_TRUTH));
-    LMB_TRY(lmb__want_levels(
-        a->levels, a->level_size, in[IN_ANCHORS].shape.dim[0]));
+    return lmb__want_levels(
+        a->levels, a->level_size, in[IN_ANCHORS].shape.dim[0]);
+}
+
+static lmb_status shape_rule(
+    const void *attr, int n_in, const lmb_type *in, lmb_type *out)
+{
+    (void)n_in;
+    LMB_TRY(check_inputs(attr, in));
     lmb__assigned_types(
         in[IN_TRUTH].shape.dim[0], in[IN_ANCHORS].shape.dim[0], out);
+    return LMB_OK;
+}
+
+static lmb_status region_shape(
+    const void *attr, int n_in, const lmb_type *in, lmb_type *out)
+{
+    (void)n_in;
+    LMB_TRY(check_inputs(attr, in));
+    out[0] = (lmb_type){LMB_F32,
+        LMB_SHAPE(in[IN_TRUTH].shape.dim[0], in[IN_ANCHORS].shape.dim[0])};
     return LMB_OK;
 }
 
@@ -51,26 +67,61 @@ static void match_image(const void *user, lmb__truth *t, int32_t *match)
         a->topk, a->memory, match);
 }
 
-static lmb_status assign(const lmb_ref *r, lmb__work *w)
+/* What both ops work with. */
+typedef struct room {
+    lmb_box *anchor;
+    void *each; /* of each anchor its match, int32_t, or its region, float */
+    lmb__truth truth;
+    atss rule;
+} room;
+
+static lmb_status take_room(
+    const lmb_ref *r, lmb__work *w, const lmb_match_levels *levels, room *m)
 {
     const lmb_atss_attr *a = r->attr;
     const int64_t n = r->in_type[IN_ANCHORS].shape.dim[0];
+    _Static_assert(sizeof(float) == sizeof(int32_t), "one of the two");
+    m->rule = (atss){.levels = levels, .topk = a->topk};
+    LMB__TAKE(w, m->anchor, n);
+    m->each = lmb__work_take(w, n, sizeof(int32_t));
+    lmb__truth_take(w, &r->in_type[IN_TRUTH], &m->truth);
+    LMB__TAKE(w, m->rule.memory.key, a->topk);
+    LMB__TAKE(w, m->rule.memory.candidate, LMB_MATCH_LEVELS * a->topk);
+    LMB__TAKE(w, m->rule.memory.best, n);
+    m->rule.anchor = m->anchor;
+    return lmb__boxes_read(
+        r->in[IN_ANCHORS], n, "assign_atss: anchors", m->anchor);
+}
+
+static lmb_status assign(const lmb_ref *r, lmb__work *w)
+{
+    const lmb_atss_attr *a = r->attr;
     const lmb_match_levels levels = lmb__levels(a->levels, a->level_size);
-    atss s = {.levels = &levels, .topk = a->topk};
-    lmb_box *anchor;
-    int32_t *match;
-    lmb__truth t;
-    LMB__TAKE(w, anchor, n);
-    LMB__TAKE(w, match, n);
-    lmb__truth_take(w, &r->in_type[IN_TRUTH], &t);
-    LMB__TAKE(w, s.memory.key, s.topk);
-    LMB__TAKE(w, s.memory.candidate, LMB_MATCH_LEVELS * s.topk);
-    LMB__TAKE(w, s.memory.best, n);
-    s.anchor = anchor;
-    LMB_TRY(
-        lmb__boxes_read(r->in[IN_ANCHORS], n, "assign_atss: anchors", anchor));
+    room m;
+    LMB_TRY(take_room(r, w, &levels, &m));
     return lmb__assign_images(
-        r, "assign_atss", a->classes, match_image, &s, &t, match);
+        r, "assign_atss", a->classes, match_image, &m.rule, &m.truth, m.each);
+}
+
+static lmb_status find_region(const lmb_ref *r, lmb__work *w)
+{
+    const lmb_atss_attr *a = r->attr;
+    const int64_t images = r->out_type[0].shape.dim[0];
+    const int64_t n = r->out_type[0].shape.dim[1];
+    const lmb_match_levels levels = lmb__levels(a->levels, a->level_size);
+    room m;
+    LMB_TRY(take_room(r, w, &levels, &m));
+    const float *region = m.each;
+    for (int64_t i = 0; i < images; i++) {
+        LMB_TRY(lmb__truth_read(
+            r, IN_TRUTH, i, a->classes, "valuable_atss", &m.truth));
+        lmb_valuable_by_atss(m.anchor, &levels,
+            (lmb_truth_boxes){m.truth.box, m.truth.n}, a->topk, 0.25f,
+            m.rule.memory, m.each);
+        for (int64_t k = 0; k < n; k++)
+            r->out[0][i * n + k] = (double)region[k];
+    }
+    return LMB_OK;
 }
 
 static lmb_status reference(const lmb_ref *r)
@@ -78,6 +129,15 @@ static lmb_status reference(const lmb_ref *r)
     lmb__work w;
     LMB_TRY(lmb__work_init(&w, &lmb_op_assign_atss, r));
     const lmb_status st = assign(r, &w);
+    lmb__work_fini(&w);
+    return st;
+}
+
+static lmb_status region_reference(const lmb_ref *r)
+{
+    lmb__work w;
+    LMB_TRY(lmb__work_init(&w, &lmb_op_valuable_atss, r));
+    const lmb_status st = find_region(r, &w);
     lmb__work_fini(&w);
     return st;
 }
@@ -92,6 +152,19 @@ const lmb_op lmb_op_assign_atss = {
     .no_gradient = true,
     .host = true,
     .reference = reference,
+    .scratch = scratch,
+};
+
+const lmb_op lmb_op_valuable_atss = {
+    .name = "valuable_atss",
+    .min_in = 4,
+    .max_in = 4,
+    .n_out = 1,
+    .attr_size = sizeof(lmb_atss_attr),
+    .shape = region_shape,
+    .no_gradient = true,
+    .host = true,
+    .reference = region_reference,
     .scratch = scratch,
 };
 
@@ -112,4 +185,12 @@ lmb_assigned lmb_assign_atss(lmb_graph *g, lmb_value anchors,
     lmb_graph_fail(g, check(attr));
     lmb__apply_all(g, &lmb_op_assign_atss, attr, 4, in, out);
     return (lmb_assigned){out[0], out[1], out[2]};
+}
+
+lmb_value lmb_valuable_atss(lmb_graph *g, lmb_value anchors,
+    const lmb_truth *truth, const lmb_atss_attr *attr)
+{
+    const lmb_value in[] = {anchors, truth->boxes, truth->labels, truth->valid};
+    lmb_graph_fail(g, check(attr));
+    return lmb__apply(g, &lmb_op_valuable_atss, attr, 4, in);
 }

@@ -54,6 +54,10 @@ typedef struct lmb_atss_attr {
 } lmb_atss_attr;
 lmb_assigned lmb_assign_atss(lmb_graph *g, lmb_value anchors,
     const lmb_truth *truth, const lmb_atss_attr *attr);
+/* [N, A]: the IoU of the anchors around those that ATSS takes, else 0: LD's
+ * valuable region (lmb_valuable_by_atss, gamma 0.25). */
+lmb_value lmb_valuable_atss(lmb_graph *g, lmb_value anchors,
+    const lmb_truth *truth, const lmb_atss_attr *attr);
 
 /* FCOS: a point inside a box (inside radius * stride of its centre, if radius
  * > 0) whose largest side distance is in its level's range; the smallest box

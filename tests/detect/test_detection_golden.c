@@ -11,14 +11,16 @@
 
 enum { MOST = 1024 };
 
-/* Array `array` of record `name`; returns its size. */
-static int64_t golden(const char *name, const char *array, double *out)
+/* Array `array` of record `name` of a file; returns its size. */
+static int64_t golden_of(
+    const char *file, const char *name, const char *array, double *out)
 {
     json_error_t error;
-    json_t *root =
-        json_load_file(LMB_TEST_DIR "/golden/detection.json", 0, &error);
+    char path[512];
+    (void)snprintf(path, sizeof path, LMB_TEST_DIR "/golden/%s", file);
+    json_t *root = json_load_file(path, 0, &error);
     if (root == NULL)
-        fail_msg("detection.json:%d: %s", error.line, error.text);
+        fail_msg("%s:%d: %s", file, error.line, error.text);
     const json_t *list = json_object_get(json_object_get(root, name), array);
     const size_t n = json_array_size(list);
     if (list == NULL || n > MOST)
@@ -27,6 +29,11 @@ static int64_t golden(const char *name, const char *array, double *out)
         out[i] = json_number_value(json_array_get(list, i));
     json_decref(root);
     return (int64_t)n;
+}
+
+static int64_t golden(const char *name, const char *array, double *out)
+{
+    return golden_of("detection.json", name, array, out);
 }
 
 static int64_t golden_boxes(const char *name, const char *array, lmb_box *out)
@@ -173,6 +180,33 @@ static void atss_agrees(void **state)
     lmb_assign_by_atss(
         anchor, &levels, t, 9, (lmb_atss_memory){key, candidate, best}, match);
     check_matches("atss", true, match, n);
+}
+
+/* Against LD's code (tools/golden/methods_detect.py). */
+static void the_valuable_region_agrees(void **state)
+{
+    (void)state;
+    double x[MOST], want[MOST];
+    lmb_box anchor[MOST / 4], truth[MOST / 4];
+    uint64_t key[9];
+    int64_t candidate[9 * LMB_MATCH_LEVELS], marked = 0;
+    float best[MOST], region[MOST];
+    const int64_t n = octave_anchors(8, 1, 1, 3, pyramid, x);
+    for (int64_t i = 0; i < n; i++)
+        anchor[i] = lmb_detect_box(x + 4 * i);
+    const int64_t boxes =
+        golden_of("methods_heads.json", "valuable", "truth", x) / 4;
+    for (int64_t i = 0; i < boxes; i++)
+        truth[i] = lmb_detect_box(x + 4 * i);
+    assert_int_equal(
+        golden_of("methods_heads.json", "valuable", "region", want), n);
+    lmb_valuable_by_atss(anchor, &levels, (lmb_truth_boxes){truth, boxes}, 9,
+        0.25f, (lmb_atss_memory){key, candidate, best}, region);
+    for (int64_t i = 0; i < n; i++) {
+        CHECK_NEAR((double)region[i], want[i], 1e-6);
+        marked += region[i] > 0;
+    }
+    assert_true(marked > 10 && marked < n);
 }
 
 static void assignment_of_points_agrees(void **state)
@@ -466,6 +500,7 @@ static void slopes_of_decoding_agree(void **state)
 LMB_TEST_MAIN(cmocka_unit_test(overlaps_are_the_same_to_the_bit),
     cmocka_unit_test(codes_agree), cmocka_unit_test(anchors_agree),
     cmocka_unit_test(assignment_by_iou_agrees), cmocka_unit_test(atss_agrees),
+    cmocka_unit_test(the_valuable_region_agrees),
     cmocka_unit_test(assignment_of_points_agrees),
     cmocka_unit_test(suppression_agrees),
     cmocka_unit_test(postprocessing_agrees), cmocka_unit_test(proposals_agree),

@@ -4,6 +4,7 @@
 
 static const conf method = {
     .method = "ld",
+    .options = {"region=boxes"},
     .student = {{"box.p3", {4, {2, 12, 3, 4}}}, {"cls.p3", {4, {2, 2, 3, 4}}}},
     .teacher = {{"box.p3", {4, {2, 12, 3, 4}}}, {"cls.p3", {4, {2, 2, 3, 4}}}},
     .boxes = 3,
@@ -15,10 +16,20 @@ static const conf method = {
  * differentiated by the box maps alone. */
 static const conf constant = {
     .method = "ld",
-    .options = {"score=teacher", "T=2"},
+    .options = {"score=teacher", "T=2", "region=boxes"},
     .student = {{"box.p3", {4, {2, 12, 3, 4}}}, {"box.p4", {4, {2, 8, 2, 2}}}},
     .teacher = {{"box.p3", {4, {2, 12, 3, 4}}}, {"cls.p3", {4, {2, 2, 3, 4}}},
         {"box.p4", {4, {2, 8, 2, 2}}}, {"cls.p4", {4, {2, 5, 2, 2}}}},
+    .boxes = 3,
+    .input_size = {24, 32},
+};
+
+/* By default: with what the student's assigner says. */
+static const conf assigned = {
+    .method = "ld",
+    .student = {{"box.p3", {4, {2, 12, 3, 4}}}, {"cls.p3", {4, {2, 2, 3, 4}}},
+        {"positive.p3", {2, {2, 12}}}, {"valuable.p3", {2, {2, 12}}}},
+    .teacher = {{"box.p3", {4, {2, 12, 3, 4}}}},
     .boxes = 3,
     .input_size = {24, 32},
 };
@@ -30,9 +41,9 @@ static void conforms(void **state)
     conf_options(&method);
     conf_identity(&method);
     conf_batch_of_one(&method);
-    conf_teacher(&method);
+    conf_teacher(&assigned);
     conf_fast(&method);
-    conf_out_of_memory(&method);
+    conf_out_of_memory(&assigned);
     conf_gradient(&constant);
     everywhere.options[0] = "score=one";
     everywhere.options[2] = "region=all";
@@ -85,7 +96,45 @@ static void says_what_is_missing(void **state)
     free(r);
 }
 
+/* What the student's assigner says is not guessed where it is missing. */
+static void needs_the_assigner_for_its_regions(void **state)
+{
+    static const conf cases[] = {
+        {.method = "ld",
+            .options = {"score=one"},
+            .student = {{"box.p3", {4, {1, 8, 3, 4}}}},
+            .teacher = {{"box.p3", {4, {1, 8, 3, 4}}}}},
+        {.method = "ld",
+            .options = {"score=one"},
+            .student = {{"box.p3", {4, {1, 8, 3, 4}}},
+                {"positive.p3", {2, {1, 12}}}},
+            .teacher = {{"box.p3", {4, {1, 8, 3, 4}}}}},
+        {.method = "ld",
+            .options = {"score=one", "valuable=0"},
+            .student = {{"box.p3", {4, {1, 8, 3, 4}}},
+                {"positive.p3", {2, {1, 11}}}},
+            .teacher = {{"box.p3", {4, {1, 8, 3, 4}}}}},
+    };
+    static const char *const want[] = {"tap 'positive.p3'", "tap 'valuable.p3'",
+        "positive.p3 [1, 11], but box.p3 has 12"};
+    (void)state;
+    for (size_t i = 0; i < LMB_COUNT(cases); i++) {
+        conf c = cases[i];
+        double value;
+        conf_run *r = malloc(sizeof *r);
+        assert_non_null(r);
+        c.boxes = 1;
+        c.input_size[0] = 24;
+        c.input_size[1] = 32;
+        conf_fill(r, &c, 5, 1, 0);
+        CHECK_ERR(lmb_loss_eval("ld", &r->in, &value),
+            i == 2 ? LMB_ESHAPE : LMB_ENOTFOUND, want[i]);
+        free(r);
+    }
+}
+
 LMB_TEST_MAIN(cmocka_unit_test(conforms),
     cmocka_unit_test(agrees_with_the_published_code),
     cmocka_unit_test(scores_pass_no_gradient),
-    cmocka_unit_test(says_what_is_missing))
+    cmocka_unit_test(says_what_is_missing),
+    cmocka_unit_test(needs_the_assigner_for_its_regions))

@@ -87,6 +87,35 @@ static void no_boxes_and_no_anchors_are_fine(void **state)
     host_close(&d);
 }
 
+static int build_region(
+    lmb_graph *g, const lmb_value *in, const void *user, lmb_value *out)
+{
+    const lmb_truth truth = {in[1], in[2], in[3], LMB_NONE};
+    out[0] = lmb_valuable_atss(g, in[0], &truth, user);
+    return 1;
+}
+
+/* The threshold of IoUs 36/64, 0, 36/256 is 0.527: anchor 0 reaches it, 4 a
+ * quarter of it. */
+static void the_region_around_has_its_iou(void **state)
+{
+    (void)state;
+    host_case c =
+        CASE(&two, 2, 2, OP_D(-3, -3, 3, 3, 9, 9, 9, 9, 0, 0, 1, 1, 0, 0, 1, 1),
+            OP_D(1, 0, 0, 0), OP_D(1, 0, 0, 0));
+    c.build = build_region;
+    host_run(&c);
+    CHECK_ARRAYS(
+        c.result[0], OP_D(0, 0, 0, 0, 36.0 / 256, 0, 0, 0, 0, 0), 10, 1e-6);
+    host_close(&c);
+    host_case bad = CASE(&two, 1, 1, OP_D(0, INFINITY, 1, 1), OP_D(0), OP_D(1));
+    bad.build = build_region;
+    host_fails(&bad, LMB_EINVAL, "valuable_atss: box 0 of image 0 is [0 inf");
+    host_case m = CASE(&two, 1, 1, OP_D(0, 0, 1, 1), OP_D(0), OP_D(1));
+    m.build = build_region;
+    host_out_of_memory(&m);
+}
+
 static void bad_input_and_options_are_errors(void **state)
 {
     (void)state;
@@ -109,4 +138,5 @@ LMB_TEST_MAIN(cmocka_unit_test(those_above_mean_and_deviation_are_positive),
     cmocka_unit_test(centres_outside_are_background),
     cmocka_unit_test(equal_candidates_all_reach_their_mean),
     cmocka_unit_test(no_boxes_and_no_anchors_are_fine),
+    cmocka_unit_test(the_region_around_has_its_iou),
     cmocka_unit_test(bad_input_and_options_are_errors))

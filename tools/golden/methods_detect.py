@@ -24,6 +24,7 @@ import torch
 from methods import CASES, SEED, TENSORS, case, load, numbers, package
 from methods import rows, tensor
 
+RECORDS = {}
 WORD = (1 << 64) - 1
 STREAM_MASK = 9
 BOXES = {
@@ -213,24 +214,70 @@ def ld_cases(args):
     def sides(x):
         return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1] // 4)
 
-    def value(s, t, temp):
+    def value(s, t, temp, main, valuable):
+        """As loss_single: 4 and 16 divide the sums over a GPU's pictures."""
         kl = code.KnowledgeDistillationKLDivLoss(T=temp)
-        total, count = 0, 1e-6
-        for level, stride in ((3, 8), (4, 16)):
+        total = 0
+        for level in (3, 4):
             cls, box = s[f"cls.p{level}"], s[f"box.p{level}"]
             score = cls.detach().sigmoid().max(dim=1)[0].reshape(2, -1)
-            weight = score * inside(*box.shape[2:], stride)
-            each = weight.reshape(-1, 1).expand(-1, 4).reshape(-1)
-            total = total + kl(sides(box), sides(t[f"box.p{level}"]),
-                               weight=each, avg_factor=4.0)
-            count = count + weight.sum()
-        return total / count
+            regions = [(score * main(level, box), 4.0)]
+            if valuable:
+                regions.append((s[f"valuable.p{level}"].detach(), 16.0))
+            for weight, divisor in regions:
+                each = weight.reshape(-1, 1).expand(-1, 4).reshape(-1)
+                total = total + kl(sides(box), sides(t[f"box.p{level}"]),
+                                   weight=each, avg_factor=divisor)
+        return total
 
-    case("ld", ["temperature=10"],
-         {f"{n}.p{k}": f"{n}{k}" for n in ("box", "cls") for k in (3, 4)},
-         {f"box.p{k}": f"tbox{k}" for k in (3, 4)},
-         lambda s, t: value(s, t, 10))
+    teacher = {f"box.p{k}": f"tbox{k}" for k in (3, 4)}
+    student = {f"{n}.p{k}": f"{n}{k}" for n in ("box", "cls") for k in (3, 4)}
+    case("ld", ["temperature=10", "region=boxes"], student, teacher,
+         lambda s, t: value(s, t, 10, lambda k, box: inside(
+             *box.shape[2:], 2 ** k), False))
     CASES[-1]["boxes"] = BOXES
+    of_assigner = {f"{n}.p{k}": f"{n}{k}" for n in ("positive", "valuable")
+                   for k in (3, 4)}
+    for k, places in ((3, 24), (4, 6)):
+        TENSORS[f"positive{k}"] = (torch.rand(2, places) < 0.3).double()
+        TENSORS[f"valuable{k}"] = torch.rand(2, places).sub(0.6).clamp(min=0)
+    case("ld", ["temperature=10"], {**student, **of_assigner}, teacher,
+         lambda s, t: value(
+             s, t, 10, lambda k, box: s[f"positive.p{k}"].detach(), True))
+    for name in of_assigner:
+        del CASES[-1]["grad"][name]
+    CASES[-1]["boxes"] = BOXES
+
+
+def ld_region(args):
+    """The valuable region of anchors of 8 strides on three levels."""
+    module("mmdet")
+    for name in ("core", "core.bbox", "core.bbox.assigners",
+                 "core.bbox.iou_calculators"):
+        package("mmdet." + name, os.path.join(args.ld, "mmdet",
+                                              name.replace(".", "/")))
+    module("mmdet.core.bbox.builder", BBOX_ASSIGNERS=Registry())
+    module("mmdet.core.bbox.assigners.assign_result", AssignResult=None)
+    module("mmdet.core.bbox.assigners.base_assigner", BaseAssigner=object)
+    module("mmdet.core.bbox.iou_calculators.builder",
+           IOU_CALCULATORS=Registry())
+    overlaps = importlib.import_module(
+        "mmdet.core.bbox.iou_calculators.iou2d_calculator").bbox_overlaps
+    sys.modules["mmdet.core.bbox.iou_calculators"].build_iou_calculator = (
+        lambda config: lambda a, b, mode="iou": overlaps(a, b, mode))
+    assigner = importlib.import_module(
+        "mmdet.core.bbox.assigners.atss_assigner").ATSSAssigner(9)
+    anchors = []
+    for stride, side in ((8, 8), (16, 4), (32, 2)):
+        y, x = torch.meshgrid(torch.arange(side), torch.arange(side))
+        centre = stride * torch.stack([x, y, x, y], -1).reshape(-1, 4)
+        anchors.append(centre + 4 * stride * torch.tensor([-1, -1, 1, 1]))
+    size = 3 + torch.rand(9, 2) ** 2 * 45
+    low = torch.rand(9, 2) * (64 - size)
+    boxes = torch.cat([low, low + size], 1).float()
+    region = assigner.get_vlr_region(
+        torch.cat(anchors).float(), [len(a) for a in anchors], boxes)
+    return {"truth": numbers(boxes), "region": numbers(region)}
 
 
 def crosskd_detector(args):
@@ -310,6 +357,7 @@ def heads(args):
         tensor(f"cls{k}", 2, 2, h, w, scale=2.0)
     reviewkd_cases(args)
     ld_cases(args)
+    RECORDS["valuable"] = ld_region(args)
 
 
 def main():
@@ -334,6 +382,8 @@ def main():
     print("{")
     print(f'"seed": {SEED}, "torch": "{torch.__version__}",')
     print('"tolerance": {"f64": 1e-9, "f32": 1e-5}, "labels": [],')
+    for name, record in RECORDS.items():
+        print(f'"{name}": {json.dumps(record)},')
     print(rows("arrays", arrays))
     print(rows("cases", [json.dumps(c) for c in CASES], last=True))
     print("}")

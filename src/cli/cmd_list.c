@@ -139,10 +139,10 @@ static void list_ops(bool json, lmb_str *out)
 
 static lmb_status list_taps(const char *name, bool json, lmb_str *out)
 {
-    const lmb_model *m = NULL;
+    lmb_model_spec spec;
     lmb_model_info info;
-    LMB_TRY(lmb_model_get(name, &m));
-    LMB_TRY(lmb_model_describe(m, 0, 0, &info));
+    LMB_TRY(lmb_model_spec_parse(name, &spec));
+    LMB_TRY(lmb_model_spec_describe(&spec, 0, 0, &info));
     lmb_str_add(out, json ? "[" : "");
     for (int i = 0; i < info.n_taps; i++)
         named(out, json, i == 0, info.taps[i].name, "shape",

@@ -1,25 +1,26 @@
 /* crosskd.c: cross-head distillation of dense heads.
  *
  * The student's head features F_s (before the ReLU of tower convolution
- * `after`) get the teacher's mean and deviation of each channel,
+ * `after`) get the mean and deviation of each channel of the teacher's own,
  *   F = (F_s - m_s) / (d_s + 1e-6) d_t + m_t,
  * and go through the rest of the frozen teacher's head; what comes out is
  * compared with the teacher's own output, z_t and box_t:
  *   L = cls_weight sum over places and classes of
- *         |sigmoid(z) - sigmoid(z_t)| BCE(z, sigmoid(z_t)) / P
- *     + box_weight sum over places of w D(box, box_t) / sum w,
- * P the anchors or places that the student's assigner makes positive, at least
- * 1 (where no assigner is, sum w), w the teacher's largest class score of the
- * place (of each anchor). D:
- *   deltas         1 - GIoU of boxes coded as offsets from anchors (RetinaNet),
- *   log_distances  1 - GIoU of boxes by exp of four side distances (FCOS),
- *   distances      the same, of ReLU of them (torchvision's FCOS),
- *   bins           KL of the distributions of the four sides, mean (GFL).
- * GIoU does not change when both boxes are moved and stretched alike, so
- * neither anchors nor points are needed.
+ *         |sigmoid(z) - sigmoid(z_t)| BCE(z, sigmoid(z_t)) / A
+ *     + box_weight sum over places of w D(box, box_t) / B,
+ * w the teacher's largest class score of the place (of each anchor; anchors
+ * that the student's assigner ignores count in neither sum). By the code of the
+ * teacher's boxes:
+ *   deltas (RetinaNet): D = 1 - GIoU; A = B = number of positives, at least 1,
+ *   log_distances, distances (FCOS): D = -log IoU; A = B = sum of the
+ *     centreness of the positives; cls_weight 0.4, box_weight 0.75, after 2,
+ *   bins (GFL): D = KL of the distributions of the four sides, mean; A as for
+ *     deltas, B = sum w; box_weight 4.
+ * Where no assigner is, A and B are sum w. IoU and GIoU do not change when both
+ * boxes are moved and stretched alike, so neither anchors nor points are
+ * needed.
  * Source: Wang et al., "CrossKD: cross-head knowledge distillation for object
- * detection", arXiv:2306.11369, section 3.3, and the authors' code (after = 3
- * of 4; box_weight 1, for bins 4). */
+ * detection", arXiv:2306.11369, section 3.3, and the authors' code. */
 #include "distill/dense.h"
 #include "distill/levels.h"
 #include "distill/maps.h"
@@ -44,7 +45,7 @@ typedef struct crosskd_state {
     double cls_weight, box_weight;
     int64_t levels, after;
     int32_t box;
-    bool weighed; /* box_weight was given */
+    bool cls_given, box_given; /* the weights */
 } crosskd_state;
 
 static const lmb_opt options[] = {
@@ -55,18 +56,18 @@ static const lmb_opt options[] = {
         .choices = BOX_CHOICES},
     {.name = "after",
         .help = "the tower convolution whose output crosses over, from 1; 0: "
-                "the teacher's last but one",
+                "of FCOS the second, else the last but one",
         .type = LMB_OPT_I64,
         .offset = offsetof(crosskd_state, after),
         .high = 64},
     {.name = "cls_weight",
-        .help = "weight of the class part",
+        .help = "weight of the class part (FCOS: 0.4)",
         .type = LMB_OPT_F64,
         .offset = offsetof(crosskd_state, cls_weight),
         .def = 1,
         .high = 1e6},
     {.name = "box_weight",
-        .help = "weight of the box part (bins: 4)",
+        .help = "weight of the box part (bins: 4, FCOS: 0.75)",
         .type = LMB_OPT_F64,
         .offset = offsetof(crosskd_state, box_weight),
         .def = 1,
@@ -75,12 +76,23 @@ static const lmb_opt options[] = {
     {0},
 };
 
+/* The weights of the authors' runs, unless given. */
+static void take_weights(crosskd_state *o)
+{
+    const bool distances =
+        o->box == BOX_LOG_DISTANCES || o->box == BOX_DISTANCES;
+    if (!o->cls_given && distances)
+        o->cls_weight = 0.4;
+    if (!o->box_given && (distances || o->box == BOX_BINS))
+        o->box_weight = distances ? 0.75 : 4;
+}
+
 static lmb_status resolve(void *state, const char *const *given, int n_given)
 {
     crosskd_state *o = state;
-    o->weighed = lmb_method_is_given("box_weight", given, n_given);
-    if (o->box == BOX_BINS && !o->weighed)
-        o->box_weight = 4;
+    o->cls_given = lmb_method_is_given("cls_weight", given, n_given);
+    o->box_given = lmb_method_is_given("box_weight", given, n_given);
+    take_weights(o);
     return LMB_OK;
 }
 
@@ -107,25 +119,52 @@ static lmb_status settle(const lmb_build *b, crosskd_state *o)
             "box=%s, and the teacher codes boxes as %s (leave it out, or "
             "off)",
             code[asked], b->teacher_box);
-    if (o->box == BOX_BINS && !o->weighed)
-        o->box_weight = 4;
+    take_weights(o);
     return LMB_OK;
+}
+
+/* "cls.feat2.p" or, of the last layer but one, "cls.feat.p". */
+static void stem_of(char stem[16], const char *head, int64_t after)
+{
+    if (after > 0)
+        (void)snprintf(stem, 16, "%s.feat%d.p", head, (int)after);
+    else
+        (void)snprintf(stem, 16, "%s.feat.p", head);
+}
+
+static bool shared(int64_t after, const lmb_taps *s, const lmb_taps *t)
+{
+    char stem[16];
+    stem_of(stem, "cls", after);
+    return lmb_levels_shared(stem, s, t);
 }
 
 static lmb_status pairs(const void *state, const lmb_taps *student,
     const lmb_taps *teacher, lmb_pairs *out)
 {
     const crosskd_state *o = state;
-    LMB_TRY(lmb_levels_pairs("cls.feat.p", o->levels, student, teacher, out));
+    const bool fcos = lmb_levels_shared("ctr.p", teacher, teacher);
+    const int64_t after =
+        o->after == 0 && fcos && shared(2, student, teacher) ? 2 : o->after;
+    char stem[16];
+    stem_of(stem, "cls", after);
+    LMB_TRY(lmb_levels_pairs(stem, o->levels, student, teacher, out));
     lmb_pairs boxes = {.count = 0};
     if (o->box == BOX_OFF)
         return LMB_OK;
-    LMB_TRY(
-        lmb_levels_pairs("box.feat.p", o->levels, student, teacher, &boxes));
+    stem_of(stem, "box", after);
+    LMB_TRY(lmb_levels_pairs(stem, o->levels, student, teacher, &boxes));
     for (int i = 0; i < boxes.count; i++)
         LMB_TRY(
             lmb_pairs_add(out, boxes.pair[i].student, boxes.pair[i].teacher));
     return LMB_OK;
+}
+
+/* Where a tap lies in its tower: 2 of "cls.feat2.p3", 0 of "cls.feat.p3". */
+static int layer_of(const char *tap)
+{
+    const char *at = strstr(tap, ".feat");
+    return at != NULL && at[5] >= '1' && at[5] <= '9' ? at[5] - '0' : 0;
 }
 
 /* The teacher's output beside its features: "cls.feat.p3" -> "cls.p3". */
@@ -146,10 +185,10 @@ static bool output_of(const lmb_build *b, const char *features,
 }
 
 /* The student's features with the teacher's moments, through its head. */
-static lmb_value cross(const lmb_build *b, const crosskd_state *o,
-    const lmb_level *l, const char *name)
+static lmb_value cross(const lmb_build *b, const lmb_level *l, const char *name)
 {
     lmb_graph *g = b->g;
+    const char *teacher = b->pairs.pair[l->index].teacher;
     const lmb_moments t = lmb_map_moments(g, l->t);
     lmb_value x = lmb_map_standardize(g, l->s);
     x = lmb_add(g, lmb_mul(g, x, t.std), t.mean);
@@ -159,7 +198,7 @@ static lmb_value cross(const lmb_build *b, const crosskd_state *o,
                 LMB_EUNSUPPORTED, "%s: needs the teacher's head", b->method));
         return LMB_NONE;
     }
-    return b->teacher_head(b->user, g, name, (int)o->after, x);
+    return b->teacher_head(b->user, g, name, layer_of(teacher), x);
 }
 
 /* Anchors of a place, by the teacher's box map. */
@@ -168,7 +207,11 @@ static bool anchors_at(const lmb_build *b, const crosskd_state *o,
 {
     char name[16];
     lmb_tap box;
+    const int64_t places = cls->shape.dim[2] * cls->shape.dim[3];
+    const lmb_tap *label = lmb_level_assigned(b, "label", features, 0);
     *anchors = 1;
+    if (o->box == BOX_OFF && label != NULL)
+        *anchors = label->shape.dim[1] / places;
     if (o->box != BOX_DELTAS)
         return true;
     if (!output_of(b, features, "box", name, &box))
@@ -194,15 +237,46 @@ typedef struct part {
     double least;
 } part;
 
-/* w: [N, P], P places and anchors. */
-static lmb_value place_weight(lmb_graph *g, lmb_value cls_rows)
-{
-    return lmb_sigmoid(g, lmb_max(g, cls_rows, LMB_AXIS(2), false));
-}
-
 static lmb_value total(lmb_graph *g, lmb_value x)
 {
     return lmb_sum(g, x, LMB_ALL_AXES, false);
+}
+
+/* 1 of the anchors that count, 0 of those that the student's assigner ignores:
+ * [N, P]; NONE: all count. */
+static lmb_value counted(const lmb_build *b, const char *name, int64_t rows)
+{
+    const lmb_tap *label = lmb_level_assigned(b, "label", name, 0);
+    return label != NULL && label->shape.dim[1] == rows
+        ? lmb_label_mask(b->g, label->value, 0, INT32_MAX)
+        : LMB_NONE;
+}
+
+/* w of each anchor: [N, P]. */
+static lmb_value place_weight(
+    const lmb_build *b, const char *name, const lmb_tap *cls, int64_t anchors)
+{
+    lmb_graph *g = b->g;
+    lmb_value rows = lmb_dense_rows(g, cls->value, anchors);
+    lmb_value w = lmb_sigmoid(g, lmb_max(g, rows, LMB_AXIS(2), false));
+    lmb_value mask = counted(b, name, lmb_graph_dim(g, rows, 1));
+    return lmb_is(mask) ? lmb_mul(g, w, mask) : w;
+}
+
+/* What the sum of a level is divided by, w where nothing else is. */
+static part divided(const lmb_build *b, const crosskd_state *o,
+    const lmb_level *l, lmb_value sum, lmb_value w)
+{
+    const bool distances =
+        o->box == BOX_LOG_DISTANCES || o->box == BOX_DISTANCES;
+    const lmb_tap *centred =
+        distances ? lmb_level_assigned(b, "ctr_target", l->name, 0) : NULL;
+    const lmb_tap *own = lmb_level_assigned(b, "positive", l->name, 0);
+    if (centred != NULL)
+        return (part){sum, total(b->g, centred->value), 1e-6};
+    if (own != NULL)
+        return (part){sum, total(b->g, own->value), 1};
+    return (part){sum, total(b->g, w), 1e-12};
 }
 
 static bool cls_part(
@@ -215,22 +289,22 @@ static bool cls_part(
     if (!output_of(b, l->name, "cls", name, &cls) ||
         !anchors_at(b, o, l->name, &cls, &anchors))
         return false;
-    lmb_value z = cross(b, o, l, name);
+    lmb_value z = cross(b, l, name);
     lmb_value target = lmb_sigmoid(g, cls.value);
     lmb_value gap = lmb_abs(g, lmb_sub(g, lmb_sigmoid(g, z), target));
-    const lmb_tap *own = lmb_level_assigned(b, "positive", l->name, 0);
-    lmb_value weight = own != NULL
-        ? own->value
-        : place_weight(g, lmb_dense_rows(g, cls.value, anchors));
-    *out = (part){
-        .sum = total(g, lmb_mul(g, gap, lmb_bce_logits(g, z, target))),
-        .weight = total(g, weight),
-        .least = own != NULL ? 1 : 1e-12,
-    };
+    lmb_value each = lmb_dense_rows(
+        g, lmb_mul(g, gap, lmb_bce_logits(g, z, target)), anchors);
+    const int64_t rows = lmb_graph_dim(g, each, 1);
+    lmb_value mask = counted(b, l->name, rows);
+    if (lmb_is(mask))
+        each = lmb_mul(g, each,
+            lmb_reshape(g, mask, LMB_SHAPE(cls.shape.dim[0], rows, 1)));
+    *out = divided(
+        b, o, l, total(g, each), place_weight(b, l->name, &cls, anchors));
     return lmb_is(z);
 }
 
-/* [N, P, 4] as boxes that GIoU compares. */
+/* [N, P, 4] as boxes to be compared. */
 static lmb_value decode(const crosskd_state *o, lmb_graph *g, lmb_value rows)
 {
     static const double one[4] = {1, 1, 1, 1};
@@ -246,15 +320,20 @@ static lmb_value decode(const crosskd_state *o, lmb_graph *g, lmb_value rows)
         one, log(1000.0 / 16));
 }
 
-/* D of each place: [N, P]. */
+/* D of each anchor: [N, P]. */
 static lmb_value distance(const crosskd_state *o, lmb_graph *g, lmb_value x,
     lmb_value t, int64_t anchors)
 {
     lmb_value a = lmb_dense_rows(g, x, anchors);
     lmb_value b = lmb_dense_rows(g, t, anchors);
-    if (o->box != BOX_BINS) {
+    if (o->box == BOX_DELTAS) {
         lmb_value giou = lmb_box_giou(g, decode(o, g, a), decode(o, g, b));
         return lmb_affine(g, giou, -1, 1);
+    }
+    if (o->box != BOX_BINS) {
+        lmb_value iou = lmb_box_iou(g, decode(o, g, a), decode(o, g, b));
+        iou = lmb_maximum(g, iou, lmb_graph_scalar(g, 1e-6));
+        return lmb_neg(g, lmb_log(g, iou));
     }
     const int64_t n = lmb_graph_dim(g, a, 0), p = lmb_graph_dim(g, a, 1);
     const lmb_shape sides = LMB_SHAPE(n, p, 4, lmb_graph_dim(g, a, 2) / 4);
@@ -274,14 +353,12 @@ static bool box_part(
         !output_of(b, l->name, "box", name, &box) ||
         !anchors_at(b, o, l->name, &cls, &anchors))
         return false;
-    lmb_value w = place_weight(g, lmb_dense_rows(g, cls.value, anchors));
-    lmb_value x = cross(b, o, l, name);
+    lmb_value w = place_weight(b, l->name, &cls, anchors);
+    lmb_value x = cross(b, l, name);
     lmb_value d = distance(o, g, x, box.value, anchors);
-    *out = (part){
-        .sum = total(g, lmb_mul(g, d, w)),
-        .weight = total(g, w),
-        .least = 1e-12,
-    };
+    lmb_value sum = total(g, lmb_mul(g, d, w));
+    *out = o->box == BOX_BINS ? (part){sum, total(g, w), 1e-12}
+                              : divided(b, o, l, sum, w);
     return lmb_is(x);
 }
 

@@ -14,6 +14,7 @@ const lmb_model_opts *lmb_detector_opts(const lmb_nn *nn)
         .rpn_samples = 256,
         .proposals = 1000,
         .rois = 512,
+        .anchor_scale = 1,
         .frozen_stages = 1,
         .norm_eval = true,
         .drop_path = 0.2,

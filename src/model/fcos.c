@@ -151,6 +151,8 @@ static void losses(const lmb_model *m, lmb_nn *nn, const lmb_anchors *rule,
         lmb_detector_rows(g, lmb_label_mask(g, assigned.label, 0, classes));
     const lmb_value ctr = centreness(g, points, assigned.box, positive);
     lmb_anchors_assigned(nn, rule, FIRST, assigned.label, classes);
+    lmb_anchors_taps(nn, rule, FIRST, "ctr_target",
+        lmb_reshape(g, ctr, lmb_graph_shape(g, assigned.label)));
     const lmb_value pixels = is_torchvision(m)
         ? lmb_mul(g, o->box, lmb_strides_constant(g, rule, FIRST))
         : o->box;
@@ -242,11 +244,11 @@ static lmb_value head_tail(const lmb_model *m, lmb_nn *nn, const char *name,
     int level = 0;
     switch (lmb_dense_tail(nn, name, after, FIRST, &level)) {
     case LMB_TAIL_CLS:
-        return predict_cls(l, nn,
-            lmb_tower_build(nn, &l->cls, after, features, NULL), classes);
+        return predict_cls(
+            l, nn, lmb_tower_build(nn, &l->cls, after, features), classes);
     case LMB_TAIL_BOX:
         return predict_box(
-            m, nn, lmb_tower_build(nn, &l->box, after, features, NULL), level);
+            m, nn, lmb_tower_build(nn, &l->box, after, features), level);
     default:
         return LMB_NONE;
     }

@@ -174,11 +174,11 @@ static lmb_value head_tail(const lmb_model *m, lmb_nn *nn, const char *name,
     (void)m;
     switch (lmb_dense_tail(nn, name, after, FIRST, &level)) {
     case LMB_TAIL_CLS:
-        return predict_cls(nn,
-            lmb_tower_build(nn, &cls_tower, after, features, NULL), classes);
+        return predict_cls(
+            nn, lmb_tower_build(nn, &cls_tower, after, features), classes);
     case LMB_TAIL_BOX:
         return predict_box(
-            nn, lmb_tower_build(nn, &box_tower, after, features, NULL), level);
+            nn, lmb_tower_build(nn, &box_tower, after, features), level);
     default:
         return LMB_NONE;
     }

@@ -40,35 +40,48 @@ static lmb_value layer(lmb_nn *nn, const lmb_tower *t, int i, lmb_value x)
     return lmb_nn_group_norm(nn, name, x, 32);
 }
 
-lmb_value lmb_tower_build(lmb_nn *nn, const lmb_tower *tower, int from,
-    lmb_value x, lmb_value *before)
+static void declare(
+    lmb_nn *nn, const char *tap, int level, int number, int last, lmb_value x)
+{
+    char name[24];
+    (void)snprintf(name, sizeof name, "%s.feat%d", tap, number);
+    lmb_detector_taps(nn, name, level, 1, &x);
+    (void)snprintf(name, sizeof name, "%s.feat", tap);
+    if (number == last)
+        lmb_detector_taps(nn, name, level, 1, &x);
+}
+
+/* tap, level: where the layers' outputs are declared; NULL: nowhere. */
+static lmb_value build_tower(lmb_nn *nn, const lmb_tower *tower, int from,
+    lmb_value x, const char *tap, int level)
 {
     const int n = (int)lmb_detector_opts(nn)->head_convs;
-    if (before != NULL)
-        *before = LMB_NONE;
     if (from > 0)
         x = lmb_relu(nn->g, x);
     lmb_nn_push(nn, "%s", tower->scope);
     for (int i = from; i < n; i++) {
         x = layer(nn, tower, i, x);
-        if (before != NULL && i == n - 2)
-            *before = x;
+        if (tap != NULL && i < n - 1)
+            declare(nn, tap, level, i + 1, n - 1, x);
         x = lmb_relu(nn->g, x);
     }
     lmb_nn_pop(nn);
     return x;
 }
 
+lmb_value lmb_tower_build(
+    lmb_nn *nn, const lmb_tower *tower, int from, lmb_value x)
+{
+    return build_tower(nn, tower, from, x, NULL, 0);
+}
+
 void lmb_dense_towers(lmb_nn *nn, const lmb_tower *cls, const lmb_tower *box,
     int first, const lmb_value p[LMB_DETECTOR_LEVELS], lmb_dense_features *out)
 {
-    lmb_dense_features before;
     for (int i = 0; i < LMB_DETECTOR_LEVELS; i++) {
-        out->cls[i] = lmb_tower_build(nn, cls, 0, p[i], &before.cls[i]);
-        out->box[i] = lmb_tower_build(nn, box, 0, p[i], &before.box[i]);
+        out->cls[i] = build_tower(nn, cls, 0, p[i], "cls", first + i);
+        out->box[i] = build_tower(nn, box, 0, p[i], "box", first + i);
     }
-    lmb_detector_taps(nn, "cls.feat", first, LMB_DETECTOR_LEVELS, before.cls);
-    lmb_detector_taps(nn, "box.feat", first, LMB_DETECTOR_LEVELS, before.box);
 }
 
 lmb_value lmb_dense_predict(lmb_nn *nn, const char *scope, const char *name,

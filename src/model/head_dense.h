@@ -18,12 +18,12 @@ typedef struct lmb_tower {
 } lmb_tower;
 
 /* Layers from number `from` on (then x is what layer from - 1 gives before its
- * ReLU). *before: what the last layer but one gives before its ReLU, or NONE;
- * may be NULL. */
-lmb_value lmb_tower_build(lmb_nn *nn, const lmb_tower *tower, int from,
-    lmb_value x, lmb_value *before);
-/* Both towers on all levels from `first` on. Declares taps "cls.feat.p3",
- * "box.feat.p3", ..: what the last layer but one gives before its ReLU. */
+ * ReLU). */
+lmb_value lmb_tower_build(
+    lmb_nn *nn, const lmb_tower *tower, int from, lmb_value x);
+/* Both towers on all levels from `first` on. Declares taps "cls.feat1.p3", ..,
+ * "box.feat1.p3", ..: what each layer but the last gives before its ReLU,
+ * layers counted from 1; "cls.feat.p3", "box.feat.p3": the last but one. */
 typedef struct lmb_dense_features {
     lmb_value cls[LMB_DETECTOR_LEVELS], box[LMB_DETECTOR_LEVELS];
 } lmb_dense_features;

@@ -144,5 +144,8 @@ typedef struct lmb_model_info {
  * Errors: ESHAPE if it cannot be built so. */
 lmb_status lmb_model_describe(const lmb_model *m, int classes, int size,
     lmb_model_info *out) LMB_MUST_CHECK;
+/* The same of a network with options. */
+lmb_status lmb_model_spec_describe(const lmb_model_spec *spec, int classes,
+    int size, lmb_model_info *out) LMB_MUST_CHECK;
 
 #endif

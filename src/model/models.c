@@ -104,13 +104,13 @@ static void copy_taps(const lmb_nn *nn, lmb_model_info *info)
     (void)snprintf(info->head, sizeof info->head, "%.63s", nn->head);
 }
 
-lmb_status lmb_model_describe(
-    const lmb_model *m, int classes, int size, lmb_model_info *out)
+static lmb_status describe(const lmb_model *m, const lmb_model_opts *of,
+    int classes, int size, lmb_model_info *out)
 {
     lmb_graph *g = NULL;
     lmb_params *params = NULL;
     lmb_nn nn;
-    lmb_model_opts opts;
+    lmb_model_opts opts = *of;
     lmb_detection detection = {0};
     lmb_status st = LMB_OK;
     const int k = classes > 0 ? classes : m->default_classes;
@@ -119,7 +119,6 @@ lmb_status lmb_model_describe(
     LMB_GOTO(lmb_graph_new(&g), st, done);
     LMB_GOTO(lmb_params_new(LMB_F32, &params), st, done);
     lmb_nn_init(&nn, g, params, LMB_MODE_EVAL);
-    lmb_opt_defaults(lmb_model_opts_table, &opts);
     opts.frozen_stages = -1; /* frozen parameters are counted, too */
     nn.options = &opts;
     nn.detection = m->postprocess != NULL ? &detection : NULL;
@@ -134,4 +133,18 @@ done:
     lmb_params_free(params);
     lmb_graph_free(g);
     return st;
+}
+
+lmb_status lmb_model_describe(
+    const lmb_model *m, int classes, int size, lmb_model_info *out)
+{
+    lmb_model_opts opts;
+    lmb_opt_defaults(lmb_model_opts_table, &opts);
+    return describe(m, &opts, classes, size, out);
+}
+
+lmb_status lmb_model_spec_describe(
+    const lmb_model_spec *spec, int classes, int size, lmb_model_info *out)
+{
+    return describe(spec->model, &spec->opts, classes, size, out);
 }

@@ -196,11 +196,11 @@ static lmb_value head_tail(const lmb_model *m, lmb_nn *nn, const char *name,
     int level = 0;
     switch (lmb_dense_tail(nn, name, after, FIRST, &level)) {
     case LMB_TAIL_CLS:
-        return predict_cls(l, nn,
-            lmb_tower_build(nn, &l->cls, after, features, NULL), classes);
+        return predict_cls(
+            l, nn, lmb_tower_build(nn, &l->cls, after, features), classes);
     case LMB_TAIL_BOX:
         return predict_box(
-            l, nn, lmb_tower_build(nn, &l->box, after, features, NULL));
+            l, nn, lmb_tower_build(nn, &l->box, after, features));
     default:
         return LMB_NONE;
     }

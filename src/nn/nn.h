@@ -14,7 +14,7 @@ typedef enum lmb_mode {
     LMB_MODE_TRAIN, /* batch statistics, running ones are updated */
 } lmb_mode;
 
-enum { LMB_MAX_TAPS = 64, LMB_NN_DEPTH = 24 };
+enum { LMB_MAX_TAPS = 160, LMB_NN_DEPTH = 24 };
 
 typedef struct lmb_nn {
     lmb_graph *g;

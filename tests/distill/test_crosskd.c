@@ -12,6 +12,10 @@ typedef struct teacher {
     int cls_out, box_out;
     const char *options[4]; /* key, value, key, value */
     const char *code; /* of its boxes, or NULL */
+    /* What the student's assigner says of A anchors a place, or NULL. */
+    int64_t anchors;
+    const double *positive, *centred;
+    const int32_t *label;
 } teacher;
 
 typedef struct heads {
@@ -38,6 +42,23 @@ static lmb_tap tap(lmb_graph *g, const char *name, lmb_value v)
     return (lmb_tap){.name = name, .value = v, .shape = lmb_graph_shape(g, v)};
 }
 
+/* Adds the taps of the assigner; returns how many there are. */
+static int add_assigned(lmb_graph *g, const teacher *t, lmb_tap *out)
+{
+    const lmb_shape rows = LMB_SHAPE(N, H * W * t->anchors);
+    int n = 0;
+    if (t->positive != NULL)
+        out[n++] =
+            tap(g, "positive.p3", lmb_graph_constant(g, rows, t->positive, 0));
+    if (t->centred != NULL)
+        out[n++] =
+            tap(g, "ctr_target.p3", lmb_graph_constant(g, rows, t->centred, 0));
+    if (t->label != NULL)
+        out[n++] =
+            tap(g, "label.p3", lmb_graph_index_constant(g, rows, t->label));
+    return n;
+}
+
 static lmb_value term(lmb_graph *g, const lmb_value *x, const void *user)
 {
     const lmb_method *m = lmb_method_find("crosskd");
@@ -46,12 +67,13 @@ static lmb_value term(lmb_graph *g, const lmb_value *x, const void *user)
     const lmb_shape shape = LMB_SHAPE(N, C, H, W);
     lmb_value tc = lmb_graph_constant(g, shape, t->cls_feat, 0);
     lmb_value tb = lmb_graph_constant(g, shape, t->box_feat, 0);
-    const lmb_tap student[] = {
+    lmb_tap student[5] = {
         tap(g, "cls.feat.p3", x[0]), tap(g, "box.feat.p3", x[1])};
     const lmb_tap all[] = {tap(g, "cls.feat.p3", tc), tap(g, "box.feat.p3", tb),
         tap(g, "cls.p3", head(&h, g, "cls.p3", 0, tc)),
         tap(g, "box.p3", head(&h, g, "box.p3", 0, tb))};
-    const lmb_taps s = {student, 2}, ts = {all, 4};
+    const lmb_taps s = {student, 2 + add_assigned(g, t, student + 2)};
+    const lmb_taps ts = {all, 4};
     lmb_params *params = NULL;
     void *state = NULL;
     const int n = t->options[2] != NULL ? 2 : t->options[0] != NULL;
@@ -170,6 +192,63 @@ static void boxes_are_read_as_the_teacher_codes_them(void **state)
     }
 }
 
+/* The sums are divided by what the authors' code takes: positives, at least 1,
+ * or (FCOS) their centreness, which may be less. */
+static void sums_are_divided_by_the_positives(void **state)
+{
+    static const struct {
+        const char *box;
+        int cls_out, box_out, anchors;
+        double least;
+    } forms[] = {{"deltas", 4, 8, 2, 1}, {"log_distances", 3, 4, 1, 1e-6}};
+    (void)state;
+    for (size_t i = 0; i < LMB_COUNT(forms); i++) {
+        const teacher other =
+            random_teacher(forms[i].cls_out, forms[i].box_out);
+        teacher t = other;
+        double rows[N * H * W * 2] = {0};
+        const op_case c = case_of(&t);
+        t.options[0] = "box";
+        t.options[1] = forms[i].box;
+        t.anchors = forms[i].anchors;
+        *(i == 0 ? &t.positive : &t.centred) = rows;
+        rows[3] = rows[7] = 0.5;
+        const double one = value_of(&c, other.box_feat, other.cls_feat);
+        rows[3] = rows[5] = 1;
+        rows[7] = 2;
+        CHECK_NEAR(
+            4 * value_of(&c, other.box_feat, other.cls_feat), one, 1e-12);
+        memset(rows, 0, sizeof rows);
+        rows[0] = 0.25;
+        CHECK_NEAR(fmax(0.25, forms[i].least) *
+                value_of(&c, other.box_feat, other.cls_feat),
+            one, 1e-12);
+    }
+}
+
+/* Of two anchors a place, those with the label -1 are in no sum. */
+static void ignored_anchors_count_nothing(void **state)
+{
+    const teacher other = random_teacher(4, 8);
+    teacher t = other;
+    const op_case c = case_of(&t);
+    double rows[N * H * W * 2] = {1}, sum = 0;
+    int32_t label[N * H * W * 2];
+    (void)state;
+    t.options[0] = "box";
+    t.options[1] = "deltas";
+    t.anchors = 2;
+    t.positive = rows;
+    const double all = value_of(&c, other.box_feat, other.cls_feat);
+    t.label = label;
+    for (int half = 0; half < 2; half++) {
+        for (int k = 0; k < N * H * W * 2; k++)
+            label[k] = k % 2 == half ? -1 : k % 3;
+        sum += value_of(&c, other.box_feat, other.cls_feat);
+    }
+    CHECK_NEAR(sum, all, 1e-12);
+}
+
 static void a_code_that_is_not_the_teachers_is_refused(void **state)
 {
     teacher t = random_teacher(3, 4);
@@ -265,6 +344,8 @@ LMB_TEST_MAIN(cmocka_unit_test(options_have_ranges),
     cmocka_unit_test(every_form_has_an_exact_gradient),
     cmocka_unit_test(the_box_part_may_be_left_out),
     cmocka_unit_test(boxes_are_read_as_the_teacher_codes_them),
+    cmocka_unit_test(sums_are_divided_by_the_positives),
+    cmocka_unit_test(ignored_anchors_count_nothing),
     cmocka_unit_test(a_code_that_is_not_the_teachers_is_refused),
     cmocka_unit_test(equal_features_up_to_moments_cost_nothing),
     cmocka_unit_test(agrees_with_the_published_code),

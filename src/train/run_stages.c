@@ -75,8 +75,8 @@ static lmb_status open_terms(
         if (sc != NULL && sc->has_methods && !sc->method[i])
             continue;
         const int n = stage->n_terms++;
-        LMB_TRY(open_store(run, stage, n));
         LMB_TRY(open_term(run, &c->methods[i], &stage->terms[n]));
+        LMB_TRY(open_store(run, stage, n));
         stage->config[n] = i;
     }
     stage->task_weight = task_weight(run, stage);
@@ -334,6 +334,9 @@ static void hash_term(
 
 lmb_status lmb_run_hash_stages(const lmb_run *run, lmb_str *out)
 {
+    if (run->n_stages > 1)
+        lmb_str_printf(
+            out, "restart %d\n", (int)run->config->train.stage_restart);
     for (int k = 0; k < run->n_stages; k++) {
         const lmb_stage *stage = &run->stages[k];
         const lmb_schedule *s = &stage->schedule;

@@ -177,12 +177,13 @@ void lmb_evaluator_free(lmb_evaluator *e)
 /* --- counting ------------------------------------------------------------- */
 
 /* Classes that rank above the label; equal logits count as above if their
- * index is smaller, as a stable sort would have it. */
+ * index is smaller, as a stable sort would have it. What is no number is above
+ * everything, so that a network that gives none is never right. */
 static int rank_of_label(const double *row, int classes, int label)
 {
     int above = 0;
     for (int c = 0; c < classes; c++)
-        above += row[c] > row[label] || (c < label && row[c] == row[label]);
+        above += !(row[c] < row[label] || (c >= label && row[c] == row[label]));
     return above;
 }
 

@@ -2,9 +2,8 @@
  *
  * truth.json (COCO instances of the test split), detections.json and
  * teacher_detections.json (COCO results; of the last stage's teacher), so that
- * any tool can score them without the data set; and samples/ID.jpg, a few of
- * the pictures, small. Boxes are rounded to a thousandth of a pixel, scores to
- * 1e-6. */
+ * any tool can score them without the data set and finds the run's numbers; and
+ * samples/ID.jpg, a few of the pictures, small. */
 #include "train/result_boxes.h"
 
 #include "base/file.h"
@@ -109,28 +108,6 @@ lmb_status lmb_found_save(
     return st;
 }
 
-static double rounded(double v, double unit)
-{
-    return round(v * unit) / unit;
-}
-
-/* For the report: short. */
-static lmb_status save_found(
-    const char *path, const lmb_dataset *ds, const lmb_eval_result *r)
-{
-    lmb_dt_box *found = NULL;
-    LMB_TRY(LMB_NEW(found, r->n_found > 0 ? r->n_found : 1));
-    for (int64_t k = 0; k < r->n_found; k++) {
-        found[k] = r->found[k];
-        found[k].score = rounded(found[k].score, 1e6);
-        for (int i = 0; i < 4; i++)
-            found[k].box[i] = rounded(found[k].box[i], 1e3);
-    }
-    const lmb_status st = lmb_found_save(path, ds, found, r->n_found);
-    lmb_free(found);
-    return st;
-}
-
 /* --- samples -------------------------------------------------------------- */
 
 static lmb_status save_jpeg(const char *path, const lmb_image *image)
@@ -205,9 +182,11 @@ static lmb_status save_all(lmb_arena *arena, const char *dir,
             return LMB_FAIL(LMB_ENOMEM, "out of memory: path");
     }
     LMB_TRY(save_truth(path[0], test));
-    LMB_TRY(save_found(path[1], test, &r->student));
+    LMB_TRY(
+        lmb_found_save(path[1], test, r->student.found, r->student.n_found));
     if (r->teacher.count > 0)
-        LMB_TRY(save_found(path[2], test, &r->teacher));
+        LMB_TRY(lmb_found_save(
+            path[2], test, r->teacher.found, r->teacher.n_found));
     return save_samples(path[3], test);
 }
 

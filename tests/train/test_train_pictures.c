@@ -79,7 +79,7 @@ static void any_tool_can_score_the_files(void **state)
             const char *name = lmb_coco_names[i];
             (void)snprintf(key, sizeof key, "%s_%s", which[k], name);
             const double want = json_number(classes, key);
-            CHECK_NEAR(json_number(own, name), want, 1e-3);
+            CHECK_NEAR(json_number(own, name), want, 1e-12);
             CHECK_NEAR(json_number(own, name), json_number(file, name), 0);
         }
         free(file);

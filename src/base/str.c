@@ -58,19 +58,59 @@ void lmb_str_printf(lmb_str *s, const char *fmt, ...)
     va_end(again);
 }
 
+/* Bytes that follow a lead byte, -1 if it cannot lead; *low is the least code
+ * point that needs so many. */
+static int follow_count(uint8_t lead, uint32_t *low)
+{
+    if (lead < 0x80) {
+        *low = 1;
+        return 0;
+    }
+    if (lead >= 0xc0 && lead < 0xe0) {
+        *low = 0x80;
+        return 1;
+    }
+    if (lead >= 0xe0 && lead < 0xf0) {
+        *low = 0x800;
+        return 2;
+    }
+    *low = 0x10000;
+    return lead >= 0xf0 && lead < 0xf8 ? 3 : -1;
+}
+
+size_t lmb_utf8_length(const char *text, size_t length)
+{
+    const uint8_t *p = (const uint8_t *)text;
+    uint32_t low = 0;
+    const int follow = length > 0 ? follow_count(p[0], &low) : -1;
+    if (follow < 0 || (size_t)follow >= length)
+        return 0;
+    uint32_t code = p[0] & (follow == 0 ? 0x7fu : 0x3fu >> follow);
+    for (int k = 1; k <= follow; k++) {
+        if ((p[k] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (p[k] & 0x3fu);
+    }
+    if (code < low || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+        return 0;
+    return (size_t)follow + 1;
+}
+
 void lmb_str_json(lmb_str *s, const char *text)
 {
     lmb_str_add(s, "\"");
-    for (; *text != '\0'; text++) {
+    for (const char *end = text + strlen(text); text < end;) {
         const unsigned char c = (unsigned char)*text;
+        const size_t n = lmb_utf8_length(text, (size_t)(end - text));
         if (c == '"' || c == '\\')
             lmb_str_printf(s, "\\%c", c);
         else if (c == '\n')
             lmb_str_add(s, "\\n");
-        else if (c < 0x20)
+        else if (c < 0x20 || n == 0)
             lmb_str_printf(s, "\\u%04x", c);
         else
-            lmb_str_add_bytes(s, text, 1);
+            lmb_str_add_bytes(s, text, n);
+        text += n > 0 ? n : 1;
     }
     lmb_str_add(s, "\"");
 }

@@ -16,7 +16,11 @@ typedef struct lmb_str {
 void lmb_str_add(lmb_str *s, const char *text);
 void lmb_str_add_bytes(lmb_str *s, const void *bytes, size_t count);
 void lmb_str_printf(lmb_str *s, const char *fmt, ...) LMB_PRINTF(2, 3);
-/* Adds text as a JSON string, quotes included. */
+/* Bytes of the character of UTF-8 that text begins with: no overlong forms, no
+ * surrogates, no NUL; 0 if that is none. */
+size_t lmb_utf8_length(const char *text, size_t length);
+/* Adds text as a JSON string, quotes included; a byte that is not UTF-8 becomes
+ * the character of its number, as in Latin-1. */
 void lmb_str_json(lmb_str *s, const char *text);
 /* Adds a number that reads back to the same double; null if not finite. */
 void lmb_str_json_number(lmb_str *s, double value);

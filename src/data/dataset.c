@@ -5,6 +5,7 @@
 #include "data/hash.h"
 #include "data/lines.h"
 #include "data/truth.h"
+#include "io/raw.h"
 
 #include <string.h>
 
@@ -80,12 +81,27 @@ lmb_status lmb__dataset_new(const char *name, lmb_dataset **out)
     return st;
 }
 
+/* They go into files of weights and results, which are UTF-8. */
+static lmb_status check_names(const lmb_dataset *ds, const char *dir)
+{
+    for (int32_t k = 0; k < ds->classes && ds->class_names != NULL; k++) {
+        const char *name = ds->class_names[k];
+        if (name != NULL && !lmb_utf8_is_valid(name, strlen(name)))
+            return LMB_FAIL(LMB_EFORMAT,
+                "%s: the name of class %d, '%s', is not UTF-8",
+                dir != NULL ? dir : ds->name, (int)k, name);
+    }
+    return LMB_OK;
+}
+
 static lmb_status open_row(const lmb_dataset_row *row, const char *dir,
     lmb_split split, const lmb_dataset_opts *opts, lmb_dataset **out)
 {
     lmb_dataset *ds = NULL;
     LMB_TRY(lmb__dataset_new(row->name, &ds));
-    const lmb_status st = row->open(dir, split, opts, ds);
+    lmb_status st = row->open(dir, split, opts, ds);
+    if (st == LMB_OK)
+        st = check_names(ds, dir);
     if (st == LMB_OK)
         *out = ds;
     else

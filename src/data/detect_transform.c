@@ -42,11 +42,12 @@ void lmb_detect_transform_range(
     lmb_detect_transform *t, int32_t low, int32_t high)
 {
     int32_t step = t->pad;
-    while (step > 0 && (high - low) / step >= LMB_MAX_SCALES)
+    while (step > 0 && (high - low + step - 1) / step >= LMB_MAX_SCALES)
         step += t->pad;
     t->scales = 0;
-    for (int32_t s = low; s <= high && t->scales < LMB_MAX_SCALES; s += step)
+    for (int32_t s = low; s < high && t->scales < LMB_MAX_SCALES - 1; s += step)
         t->short_side[t->scales++] = s;
+    t->short_side[t->scales++] = high;
 }
 
 static lmb_status in_range(const char *field, double v, double low, double high)

@@ -33,8 +33,8 @@ typedef struct lmb_detect_transform {
  * 32, 4 sizes. Training: flip 1/2, pictures without boxes left out. */
 lmb_detect_transform lmb_detect_transform_default(
     const lmb_dataset *ds, bool train);
-/* Short sides low, low + pad, .. high; steps of 2 pad, 3 pad, .. if these are
- * more than LMB_MAX_SCALES. */
+/* Short sides low, low + pad, .. and high; steps of 2 pad, 3 pad, .. if these
+ * are more than LMB_MAX_SCALES. */
 void lmb_detect_transform_range(
     lmb_detect_transform *t, int32_t low, int32_t high);
 /* EINVAL names the field, the value and the rule. */

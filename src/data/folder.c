@@ -84,8 +84,11 @@ static lmb_status walk_entries(const char *path, int depth,
         struct stat info;
         if (entry == NULL)
             return LMB_FAIL(LMB_ENOMEM, "%s: out of memory", path);
-        if (stat(entry, &info) != 0)
-            continue; /* a link to nowhere */
+        if (stat(entry, &info) != 0) {
+            if (folders || !is_picture(name))
+                continue; /* a link to nowhere that is no picture either */
+            return LMB_FAIL(LMB_EIO, "%s: %s", entry, strerror(errno));
+        }
         if (S_ISDIR(info.st_mode) && folders)
             LMB_TRY(walk(entry, depth + 1, arena, out));
         else if (S_ISREG(info.st_mode) && !folders && is_picture(name))

@@ -210,10 +210,10 @@ static lmb_status add_entry(source *s, const lmb_yaml *entry)
 
 static lmb_status add_entries(source *s, const lmb_yaml *root, lmb_split split)
 {
-    static const char *const names[][4] = {
+    static const char *const names[][5] = {
         [LMB_SPLIT_TRAIN] = {"train", NULL},
-        [LMB_SPLIT_VAL] = {"val", "valid", NULL},
-        [LMB_SPLIT_TEST] = {"test", "val", "valid", NULL},
+        [LMB_SPLIT_VAL] = {"val", "valid", "validation", NULL},
+        [LMB_SPLIT_TEST] = {"test", "val", "valid", "validation", NULL},
     };
     const lmb_yaml *entry = NULL;
     for (const char *const *n = names[split]; *n != NULL; n++) {

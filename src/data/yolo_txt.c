@@ -121,6 +121,8 @@ lmb_status lmb__yolo_parse(const void *bytes, size_t size, const char *name,
         return LMB_OK;
     const char *at = bytes;
     const char *end = at + size;
+    if (size >= 3 && memcmp(at, "\xEF\xBB\xBF", 3) == 0)
+        at += 3; /* the mark of UTF-8 that editors of Windows write */
     while (at < end) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         c.at = at;

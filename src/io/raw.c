@@ -1,6 +1,8 @@
 /* raw.c: byte order, strided copies, UTF-8. */
 #include "io/raw.h"
 
+#include "base/str.h"
+
 #include <string.h>
 
 void lmb_put_le16(uint8_t *p, uint16_t value)
@@ -91,43 +93,13 @@ void lmb_normalize_bools(lmb_tensor *tensor)
         p[i] = p[i] != 0;
 }
 
-/* Bytes that follow a lead byte, -1 if it cannot lead; *low is the least code
- * point that needs so many. */
-static int follow_count(uint8_t lead, uint32_t *low)
-{
-    if (lead < 0x80) {
-        *low = 1;
-        return 0;
-    }
-    if (lead >= 0xc0 && lead < 0xe0) {
-        *low = 0x80;
-        return 1;
-    }
-    if (lead >= 0xe0 && lead < 0xf0) {
-        *low = 0x800;
-        return 2;
-    }
-    *low = 0x10000;
-    return lead >= 0xf0 && lead < 0xf8 ? 3 : -1;
-}
-
 bool lmb_utf8_is_valid(const char *text, size_t length)
 {
-    const uint8_t *p = (const uint8_t *)text;
     for (size_t i = 0; i < length;) {
-        uint32_t low = 0;
-        const int follow = follow_count(p[i], &low);
-        if (follow < 0 || (size_t)follow >= length - i)
+        const size_t n = lmb_utf8_length(text + i, length - i);
+        if (n == 0)
             return false;
-        uint32_t code = p[i] & (follow == 0 ? 0x7fu : 0x3fu >> follow);
-        for (int k = 1; k <= follow; k++) {
-            if ((p[i + (size_t)k] & 0xc0) != 0x80)
-                return false;
-            code = code << 6 | (p[i + (size_t)k] & 0x3fu);
-        }
-        if (code < low || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-            return false;
-        i += (size_t)follow + 1;
+        i += n;
     }
     return true;
 }

@@ -8,6 +8,11 @@ static int32_t smaller(int64_t a, int64_t b)
     return (int32_t)(a < b ? a : b);
 }
 
+static int32_t larger(int32_t a, int32_t b)
+{
+    return a > b ? a : b;
+}
+
 enum { LEAST_SIDE = 32 }; /* a place of a detector's deepest backbone level */
 
 static lmb_status check_side(const char *name, int64_t side)
@@ -31,7 +36,8 @@ static lmb_status check_sides(const lmb_picture_opts *o)
     return LMB_OK;
 }
 
-/* Without options the largest picture is not made larger. */
+/* Without options the largest picture is not made larger, but to what a
+ * detector needs. */
 static void set_sides(const lmb_picture_opts *o, lmb_detect_transform *t)
 {
     if (o->size > 0) {
@@ -40,6 +46,8 @@ static void set_sides(const lmb_picture_opts *o, lmb_detect_transform *t)
     }
     if (o->short_side > 0)
         t->short_side[0] = smaller(o->short_side, t->long_side);
+    t->long_side = larger(t->long_side, LEAST_SIDE);
+    t->short_side[0] = larger(t->short_side[0], LEAST_SIDE);
 }
 
 static void set_chances(const lmb_picture_opts *o, lmb_detect_transform *t)

@@ -44,8 +44,14 @@ static lmb_status open_test(lmb_run *run)
     const bool none = st == LMB_ENOTFOUND || st == LMB_EINVAL;
     if (none && run->chosen == NULL)
         return lmb__wrap(st, "no test split (--val-split F holds one out)");
-    if (st != LMB_OK && (!none || c->test_split != NULL))
+    const bool named =
+        c->test_split != NULL || c->test_json != NULL || c->test_images != NULL;
+    if (st != LMB_OK && (!none || named))
         return st;
+    if (st != LMB_OK)
+        lmb_log_line(LMB_LOG_WARNING,
+            "no test split, the part held out is what the run ends on: %s",
+            lmb_last_error());
     if (run->chosen == NULL)
         run->chosen = run->test;
     return LMB_OK;

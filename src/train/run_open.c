@@ -178,7 +178,10 @@ static lmb_status check_teacher(lmb_run *run, int i)
     run->teacher_score[i] = r.score[0];
     run->teacher_checked = r.count;
     lmb_eval_fini(&r);
-    if (run->config->force ||
+    /* Without boxes in the sample there is no AP, and nothing to be said. */
+    const bool none =
+        lmb_task_is_detection(run->task) && run->teacher_score[i] < 0;
+    if (run->config->force || none ||
         run->teacher_score[i] > chance_level(run, (double)run->teacher_checked))
         return LMB_OK;
     return LMB_FAIL(LMB_EFORMAT,

@@ -36,5 +36,24 @@ static void far_names_are_not_guessed(void **state)
     check_nearest("", NULL);
 }
 
-LMB_TEST_MAIN(cmocka_unit_test(slips_of_the_finger_are_understood),
+static void json_is_utf8_whatever_comes_in(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *json;
+    } cases[] = {{"a\"\\\n\x01", "\"a\\\"\\\\\\n\\u0001\""},
+        {"caf\xc3\xa9 \xe2\x82\xac", "\"caf\xc3\xa9 \xe2\x82\xac\""},
+        {"caf\xe9", "\"caf\\u00e9\""}, /* Latin-1 */
+        {"\xc0\x80\xe2\x82", "\"\\u00c0\\u0080\\u00e2\\u0082\""}};
+    for (size_t i = 0; i < LMB_COUNT(cases); i++) {
+        lmb_str s = {0};
+        lmb_str_json(&s, cases[i].text);
+        CHECK_OK(lmb_str_status(&s));
+        assert_string_equal(s.text, cases[i].json);
+        lmb_str_fini(&s);
+    }
+}
+
+LMB_TEST_MAIN(cmocka_unit_test(json_is_utf8_whatever_comes_in),
+    cmocka_unit_test(slips_of_the_finger_are_understood),
     cmocka_unit_test(far_names_are_not_guessed))

@@ -252,8 +252,15 @@ static void options_are_checked(void **state)
     assert_int_equal(t.scales, 11);
     assert_int_equal(t.short_side[10], 800);
     lmb_detect_transform_range(&t, 100, 1200);
-    assert_int_equal(t.scales, 12);
+    assert_int_equal(t.scales, 13);
     assert_int_equal(t.short_side[1], 196);
+    assert_int_equal(t.short_side[12], 1200);
+    lmb_detect_transform_range(&t, 320, 427);
+    assert_int_equal(t.scales, 5);
+    assert_int_equal(t.short_side[3], 416);
+    assert_int_equal(t.short_side[4], 427);
+    lmb_detect_transform_range(&t, 320, 320);
+    assert_int_equal(t.scales, 1);
     CHECK_OK(lmb_detect_transform_check(&t));
     lmb_dataset_free(ds);
 }

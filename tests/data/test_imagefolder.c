@@ -104,6 +104,23 @@ static void what_is_missing_is_named(void **state)
         "no class folders");
 }
 
+/* What cannot be read is not left out in silence; names are UTF-8. */
+static void broken_links_and_names_are_errors(void **state)
+{
+    (void)state;
+    lmb_dataset *ds = NULL;
+    put("l/train/k/1.png", 1);
+    assert_int_equal(symlink("nowhere", in_folder("l/train/k/README")), 0);
+    CHECK_OK(lmb_dataset_open(spec("l"), "train", NULL, &ds));
+    lmb_dataset_free(ds);
+    assert_int_equal(symlink("nowhere", in_folder("l/train/k/2.png")), 0);
+    CHECK_ERR(lmb_dataset_open(spec("l"), "train", NULL, &ds), LMB_EIO,
+        "l/train/k/2.png: No such file");
+    put("n/train/caf\xe9/1.png", 1);
+    CHECK_ERR(lmb_dataset_open(spec("n"), "train", NULL, &ds), LMB_EFORMAT,
+        "the name of class 0, 'caf\xe9', is not UTF-8");
+}
+
 static void hash_knows_names_and_sizes(void **state)
 {
     (void)state;
@@ -237,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(splits_classes_and_order),
         cmocka_unit_test(what_is_missing_is_named),
+        cmocka_unit_test(broken_links_and_names_are_errors),
         cmocka_unit_test(hash_knows_names_and_sizes),
         cmocka_unit_test(the_input_size_is_the_users),
         cmocka_unit_test(a_folder_without_its_kind_is_understood),

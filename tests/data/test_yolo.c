@@ -66,6 +66,18 @@ static void folders_lists_and_names(void **state)
     put_text("c/lists/one.txt", "../images/train/a.png\n");
     put_text("c/lists/two.txt", "./images/train/more/b.jpg\n");
     check_train("c");
+    /* With the mark that editors of Windows put first. */
+    put_text("c/lists/one.txt", "\xEF\xBB\xBF../images/train/a.png\r\n");
+    put_text("c/labels/train/a.txt",
+        "\xEF\xBB\xBF"
+        "1 0.5 0.5 0.5 0.4\n0 0.25 0.25 0.1 0.2\n");
+    check_train("c");
+    put_set("v",
+        "train: images/train\nvalidation: images/val\nnc: 2\n"
+        "names: [cat, dog]\n");
+    CHECK_OK(open_sub("yolo", "v", "val", NULL, &ds));
+    assert_int_equal(lmb_dataset_count(ds), 1);
+    lmb_dataset_free(ds);
 }
 
 static void another_name_for_the_yaml(void **state)

@@ -350,6 +350,60 @@ static void pictures_without_boxes_are_counted(void **state)
     assert_non_null(strstr(p.text, "13 images to train on"));
 }
 
+/* Where no size is given, pictures lower than a detector needs are no error. */
+static void low_pictures_are_trained_on(void **state)
+{
+    (void)state;
+    program p = {0};
+    uint8_t rgb[8 * 64 * 3] = {0};
+    const lmb_image low = {8, 64, rgb};
+    const char *const splits[] = {"train", "val"};
+    assert_int_equal(mkdir(in_folder("low"), 0777), 0);
+    for (int i = 0; i < 2; i++) {
+        char json[512];
+        assert_int_equal(mkdir(in_folder("low/%s", splits[i]), 0777), 0);
+        CHECK_OK(
+            lmb_image_save_png(in_folder("low/%s/1.png", splits[i]), &low));
+        (void)snprintf(json, sizeof json,
+            "{\"images\": [{\"id\": 1, \"file_name\": \"1.png\", \"width\": "
+            "64, "
+            "\"height\": 8}], \"categories\": [{\"id\": 1, \"name\": \"a\"}], "
+            "\"annotations\": [{\"id\": 1, \"image_id\": 1, \"category_id\": "
+            "1, "
+            "\"bbox\": [2, 2, 30, 5], \"area\": 150, \"iscrowd\": 0}]}");
+        CHECK_OK(lmb_file_write(
+            in_folder("low/instances_%s.json", splits[i]), json, strlen(json)));
+    }
+    program_start(&p,
+        "train --model " TINY_STUDENT " --data coco:%s --threads 1 --precision "
+        "f32 --batch 1 --loader-threads 0 --allow-reference --epochs 1 --out "
+        "%s",
+        in_folder("low"), in_folder("low-run"));
+    program_ends(&p, 0);
+}
+
+/* A part held out stands in for a test split that cannot be opened: the run
+ * says so, and why; a file that was named has to be there. */
+static void a_missing_test_split_is_said(void **state)
+{
+    (void)state;
+    program p = {0};
+    spoil("instances_train.json", "\"images\": [", "\"images\": [");
+    (void)remove(in_folder("bad/instances_val.json"));
+    program_start(&p,
+        "train --model " TINY_STUDENT " --data coco:%s " TINY_FLAGS
+        "--val-split 0.25 --epochs 1 --max-steps 1 --out %s",
+        in_folder("bad"), in_folder("no-test"));
+    program_ends(&p, 0);
+    assert_non_null(strstr(p.text, "no test split, the part held out"));
+    program_start(&p,
+        "train --model " TINY_STUDENT " --data coco:%s " TINY_FLAGS
+        "--val-split 0.25 --set data.test.json=gone.json --epochs 1 "
+        "--max-steps 1 --out %s",
+        in_folder("bad"), in_folder("no-named"));
+    check_error(&p, 1, "gone.json");
+}
+
 /* Its scores are undefined, -1: the first epoch is the best all the same. */
 static void a_test_split_without_boxes_has_a_best_epoch(void **state)
 {
@@ -472,6 +526,8 @@ int main(void)
         cmocka_unit_test(boxes_outside_are_mended_and_said),
         cmocka_unit_test(pictures_without_boxes_are_counted),
         cmocka_unit_test(pictures_without_boxes_take_no_time),
+        cmocka_unit_test(low_pictures_are_trained_on),
+        cmocka_unit_test(a_missing_test_split_is_said),
         cmocka_unit_test(a_test_split_without_boxes_has_a_best_epoch),
         cmocka_unit_test(broken_voc),
         cmocka_unit_test(broken_yolo),

@@ -76,20 +76,31 @@ static const cli_flag *find_flag(const cli *c, const char *name)
 /* --- an unknown flag */
 
 typedef struct names {
-    const char *name[256];
+    const char *name[384];
     size_t count;
+    lmb_arena *arena; /* of aliases */
 } names;
+
+static void add_name(names *n, const char *name)
+{
+    if (name != NULL && n->count < LMB_COUNT(n->name))
+        n->name[n->count++] = name;
+}
 
 static void collect(void *user, const cli_flag *flag)
 {
     names *n = user;
-    if (n->count < LMB_COUNT(n->name))
-        n->name[n->count++] = flag->name;
+    add_name(n, flag->name);
+    for (const char *at = flag->aliases; at != NULL && *at != '\0';) {
+        const size_t length = strcspn(at, "|");
+        add_name(n, lmb_arena_printf(n->arena, "%.*s", (int)length, at));
+        at += length + (at[length] == '|');
+    }
 }
 
 static lmb_status unknown_flag(const cli *c, const char *name)
 {
-    names all = {.count = 0};
+    names all = {.arena = c->arena};
     for (const cli_flag *f = c->command->flags; f && f->name != NULL; f++)
         collect(&all, f);
     for (const cli_flag *f = common; f->name != NULL; f++)

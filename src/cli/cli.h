@@ -109,7 +109,7 @@ void cli_help_overview(FILE *out);
 lmb_status cli_help_command(
     const cli *c, const cli_command *command, FILE *out) LMB_MUST_CHECK;
 /* All verbs and their flags as JSON. */
-lmb_status cli_help_json(const cli *c) LMB_MUST_CHECK;
+lmb_status cli_help_json(const cli *c, const cli_command *only) LMB_MUST_CHECK;
 /* The command line as one text, for manifests. */
 void cli_command_line(const cli *c, lmb_str *out);
 

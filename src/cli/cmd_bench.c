@@ -56,6 +56,18 @@ static void add_plain(lmb_str *out, const lmb_bench_result *r)
             100 * r->rows[i].seconds / r->profile_seconds);
 }
 
+static lmb_status check_pair(const lmb_run_config *run)
+{
+    if (run->n_methods > 0 && run->n_teachers == 0)
+        return LMB_FAIL(LMB_EUSAGE,
+            "limbeck bench: --method %s needs a teacher: --teacher NAME",
+            run->methods[0].name);
+    if (run->n_methods == 0 && run->n_teachers > 0)
+        return LMB_FAIL(LMB_EUSAGE,
+            "limbeck bench: --teacher teaches by a method: --method NAME");
+    return LMB_OK;
+}
+
 static lmb_status run(cli *c)
 {
     lmb_config config = {0};
@@ -74,6 +86,7 @@ static lmb_status run(cli *c)
     LMB_GOTO(lmb_config_init(&config), st, done);
     LMB_GOTO(lmb_run_config_init(&run_config), st, done);
     LMB_GOTO(cli_run_config(c, &config, &run_config), st, done);
+    LMB_GOTO(check_pair(&run_config), st, done);
     LMB_GOTO(lmb_bench_step(&run_config, steps, size, &result), st, done);
     if (c->json)
         add_json(&out, &result);

@@ -45,9 +45,13 @@ static lmb_status open_network(const cli *c, const lmb_run_config *run,
     return lmb_dataset_set_input(data, size);
 }
 
-static lmb_status check_classes(
-    const lmb_network *net, const lmb_dataset *data, const char *spec)
+static lmb_status check_classes(const lmb_network *net, const lmb_dataset *data,
+    const char *spec, int64_t asked)
 {
+    if (asked > 0 && asked != net->classes)
+        return LMB_FAIL(LMB_EUSAGE,
+            "--classes %lld, but the weights tell %d classes apart",
+            (long long)asked, net->classes);
     if (net->classes == lmb_dataset_classes(data))
         return LMB_OK;
     return LMB_FAIL(LMB_ESHAPE,
@@ -166,7 +170,7 @@ static lmb_status evaluate(const cli *c, const lmb_run_config *run)
     LMB_GOTO(lmb_run_config_data(run, false, &data), st, done);
     LMB_GOTO(open_network(c, run, data, &net), st, done);
     LMB_GOTO(check_task(c, &net, data), st, done);
-    LMB_GOTO(check_classes(&net, data, run->data), st, done);
+    LMB_GOTO(check_classes(&net, data, run->data, run->classes), st, done);
     LMB_GOTO(lmb_network_detects(&net) ? cli_eval_detector(c, &net, data, &spec)
                                        : evaluate_classes(c, &net, data, &spec),
         st, done);

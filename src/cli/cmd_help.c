@@ -84,25 +84,47 @@ static lmb_status config_help(void)
     return cli_put_str(&out);
 }
 
+static lmb_status unknown_topic(const char *word)
+{
+    const char *names[128];
+    size_t n = 0;
+    int count = 0;
+    const cli_command *const *commands = cli_commands(&count);
+    for (int i = 0; i < count && n < LMB_COUNT(names); i++)
+        names[n++] = commands[i]->name;
+    const lmb_method *const *methods = lmb_methods(&count);
+    for (int i = 0; i < count && n < LMB_COUNT(names); i++)
+        names[n++] = methods[i]->name;
+    const char *near = lmb_str_nearest(word, names, n);
+    return LMB_FAIL(LMB_EUSAGE,
+        "limbeck help: '%s' is neither a verb nor a method%s%s%s", word,
+        near != NULL ? "; did you mean " : "", near != NULL ? near : "",
+        near != NULL ? "?" : "");
+}
+
 static lmb_status run(cli *c)
 {
-    if (c->json)
-        return cli_help_json(c);
     if (c->n_words == 0) {
+        if (c->json)
+            return cli_help_json(c, NULL);
         cli_help_overview(stdout);
         return LMB_OK;
     }
     const cli_command *command = cli_command_find(c->words[0]);
+    const lmb_method *method = lmb_method_find(c->words[0]);
+    if (command != NULL && c->json)
+        return cli_help_json(c, command);
+    if (c->json)
+        return LMB_FAIL(LMB_EUSAGE,
+            "limbeck help: --json is for verbs (`limbeck list methods --json` "
+            "has the methods)");
     if (command != NULL && strcmp(command->name, "config") != 0)
         return cli_help_command(c, command, stdout);
-    const lmb_method *method = lmb_method_find(c->words[0]);
     if (method != NULL)
         return method_help(method);
-    if (strcmp(c->words[0], "config") != 0)
-        return LMB_FAIL(LMB_EUSAGE,
-            "limbeck help: '%s' is neither a verb nor a method", c->words[0]);
-    if (command != NULL)
-        LMB_TRY(cli_help_command(c, command, stdout));
+    if (command == NULL)
+        return unknown_topic(c->words[0]);
+    LMB_TRY(cli_help_command(c, command, stdout));
     return config_help();
 }
 
@@ -110,6 +132,6 @@ const cli_command cmd_help = {
     .name = "help",
     .usage = "[VERB | METHOD | config] [--json]",
     .title = "explains verbs, methods, configuration files",
-    .max_words = 2,
+    .max_words = 1,
     .run = run,
 };

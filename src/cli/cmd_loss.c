@@ -106,6 +106,10 @@ static lmb_status read_side(const cli *c, const char *flag, side *s)
                 MOST_ARRAYS, flag);
         lmb_loss_array *a = &s->array[s->count];
         LMB_TRY(split_tap(c, c->given[i].value, &a->name, &file));
+        for (int k = 0; k < s->count; k++)
+            if (strcmp(s->array[k].name, a->name) == 0)
+                return LMB_FAIL(LMB_EUSAGE,
+                    "limbeck loss: --%s gives the tap %s twice", flag, a->name);
         LMB_TRY(lmb_npy_load(file, &s->tensor[s->count]));
         s->count++;
     }

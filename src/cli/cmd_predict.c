@@ -179,15 +179,21 @@ static lmb_status predict(const cli *c, const lmb_run_config *config)
         st = cli_predict_boxes(c, &p.net, &p.about, &opts);
         goto done;
     }
+    bool begun = false;
     for (size_t i = 0; i < c->n_words && st == LMB_OK; i++) {
         lmb_tensor *probabilities = NULL;
         st = classify(&p, c->words[i], &scratch, &probabilities);
-        if (st == LMB_OK)
+        if (st == LMB_OK) {
             st = print(c, &p, c->words[i], probabilities, i == 0);
+            begun = true;
+        }
         lmb_tensor_release(probabilities);
     }
-    if (c->json && st == LMB_OK)
-        st = cli_put("\n]\n");
+    /* What was found before an error is whole JSON, too. */
+    if (c->json && begun) {
+        const lmb_status end = cli_put("\n]\n");
+        st = st != LMB_OK ? st : end;
+    }
 done:
     lmb_scratch_fini(&scratch);
     lmb_weights_about_fini(&p.about);

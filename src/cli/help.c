@@ -139,15 +139,20 @@ static void command_json(
     lmb_str_add(out, "]}");
 }
 
-lmb_status cli_help_json(const cli *c)
+lmb_status cli_help_json(const cli *c, const cli_command *only)
 {
     int count = 0;
     lmb_str out = {0};
     const cli_command *const *all = cli_commands(&count);
     lmb_str_add(&out, "[");
     LMB_TRY(lmb_str_status(&out));
-    for (int i = 0; i < count && !out.failed; i++)
-        command_json(c, all[i], i == 0, &out);
+    bool first = true;
+    for (int i = 0; i < count && !out.failed; i++) {
+        if (only != NULL && all[i] != only)
+            continue;
+        command_json(c, all[i], first, &out);
+        first = false;
+    }
     lmb_str_add(&out, "\n]\n");
     return cli_put_str(&out);
 }

@@ -269,10 +269,16 @@ lmb_status cli_predict_boxes(const cli *c, const lmb_network *net,
 {
     finder f = {.c = c, .net = net, .about = about};
     lmb_status st = open_finder(&f, opts);
-    for (size_t i = 0; i < c->n_words && st == LMB_OK; i++)
+    bool begun = false;
+    for (size_t i = 0; i < c->n_words && st == LMB_OK; i++) {
         st = find_in(&f, i);
-    if (c->json && st == LMB_OK)
-        st = cli_put("\n]\n");
+        begun = begun || st == LMB_OK;
+    }
+    /* What was found before an error is whole JSON, too. */
+    if (c->json && begun) {
+        const lmb_status end = cli_put("\n]\n");
+        st = st != LMB_OK ? st : end;
+    }
     lmb_detector_free(f.detector);
     lmb_scratch_fini(&f.scratch);
     lmb_free(f.drawn);

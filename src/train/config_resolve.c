@@ -171,7 +171,9 @@ static lmb_status set_norm(lmb_run_config *run, const lmb_config_entry *e,
         if (t->std[i] <= 0)
             return LMB_FAIL(LMB_EUSAGE, "%s: %s: %g is not above 0", e->origin,
                 e->key, t->std[i]);
-    t->has_norm = true;
+    t->has_mean = t->has_mean || mean;
+    t->has_std = t->has_std || !mean;
+    t->has_norm = t->has_mean && t->has_std;
     return LMB_OK;
 }
 
@@ -492,6 +494,17 @@ static lmb_status set_option_key(lmb_run_config *run, const lmb_config_entry *e)
     return set_section(run, e);
 }
 
+static lmb_status check_norms(const lmb_run_config *run)
+{
+    for (int i = 0; i < run->n_teachers; i++)
+        if (run->teachers[i].has_mean != run->teachers[i].has_std)
+            return LMB_FAIL(LMB_EUSAGE,
+                "teachers.%d: mean and std (--teacher-mean, --teacher-std) go "
+                "together",
+                i);
+    return LMB_OK;
+}
+
 /* Every option together: what single keys cannot show (phase_groups). */
 static lmb_status check_methods(const lmb_run_config *run)
 {
@@ -564,5 +577,6 @@ lmb_status lmb_config_resolve(const lmb_config *c, lmb_run_config *run)
     LMB_TRY(set_detector_defaults(c, run));
     for (size_t i = 0; i < c->count; i++)
         LMB_TRY(set_option_key(run, &c->entries[i]));
+    LMB_TRY(check_norms(run));
     return check_methods(run);
 }

@@ -29,7 +29,7 @@ static lmb_status find_tap(const lmb_nn *nn, const char *tap, lmb_value *out)
     for (int i = 0; i < nn->n_taps; i++)
         lmb_str_printf(&list, "%s%s", i > 0 ? ", " : "", nn->taps[i].name);
     const lmb_status st =
-        LMB_FAIL(LMB_ENOTFOUND, "the network has no tap '%s'; it has %s", tap,
+        LMB_FAIL(LMB_EINVAL, "the network has no tap '%s'; it has %s", tap,
             list.text != NULL ? list.text : "none");
     lmb_str_fini(&list);
     return st;

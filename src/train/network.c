@@ -152,6 +152,12 @@ lmb_status lmb_network_load(const char *path, const char *model,
     lmb_network net = {0};
     lmb_status st = LMB_OK;
     LMB_GOTO(lmb_weights_load(path, &w), st, done);
+    if (lmb_weights_meta_get(w, "state.step") != NULL)
+        LMB_GOTO(LMB_FAIL(LMB_EFORMAT,
+                     "%s: the checkpoint of a run, not a network: take "
+                     "student.safetensors or best.safetensors beside it",
+                     path),
+            st, done);
     LMB_GOTO(lmb_weights_about_read(w, path, &about), st, done);
     LMB_GOTO(
         from_weights(w, path, model, &about, default_size, &net), st, done);

@@ -83,7 +83,8 @@ typedef struct lmb_method_config {
 typedef struct lmb_teacher_config {
     const char *model; /* NULL: from the weights' metadata */
     const char *weights;
-    bool has_norm;
+    bool has_norm; /* both of these */
+    bool has_mean, has_std;
     double mean[3], std[3];
     double input; /* factor on the student's input size; 1 */
 } lmb_teacher_config;

@@ -37,7 +37,7 @@ _limbeck()
         esac
         if [ -z "$words" ] && [[ $cur == -* ]]; then
             words=$(command limbeck help "$verb" 2>/dev/null |
-                grep -oE -- '--[a-z][a-z0-9-]*' | sort -u)
+                grep -oE -- '--[a-z][A-Za-z0-9-]*' | sort -u)
         fi
     fi
     local IFS=$' \t\n'

@@ -45,7 +45,6 @@ typedef struct crosskd_state {
     double cls_weight, box_weight;
     int64_t levels, after;
     int32_t box;
-    bool cls_given, box_given; /* the weights */
 } crosskd_state;
 
 static const lmb_opt options[] = {
@@ -61,38 +60,48 @@ static const lmb_opt options[] = {
         .offset = offsetof(crosskd_state, after),
         .high = 64},
     {.name = "cls_weight",
-        .help = "weight of the class part (FCOS: 0.4)",
+        .help = "weight of the class part; -1: 1, of FCOS 0.4",
         .type = LMB_OPT_F64,
         .offset = offsetof(crosskd_state, cls_weight),
-        .def = 1,
+        .def = -1,
+        .low = -1,
         .high = 1e6},
     {.name = "box_weight",
-        .help = "weight of the box part (bins: 4, FCOS: 0.75)",
+        .help = "weight of the box part; -1: 1, of bins 4, of FCOS 0.75",
         .type = LMB_OPT_F64,
         .offset = offsetof(crosskd_state, box_weight),
-        .def = 1,
+        .def = -1,
+        .low = -1,
         .high = 1e6},
     LMB_OPT_LEVELS(crosskd_state, 0),
     {0},
 };
 
-/* The weights of the authors' runs, unless given. */
+/* The weights of the authors' runs where -1 leaves them to the boxes' code:
+ * only in the copy of a build, so that a run's config.yaml keeps the -1. */
 static void take_weights(crosskd_state *o)
 {
     const bool distances =
         o->box == BOX_LOG_DISTANCES || o->box == BOX_DISTANCES;
-    if (!o->cls_given && distances)
-        o->cls_weight = 0.4;
-    if (!o->box_given && (distances || o->box == BOX_BINS))
-        o->box_weight = distances ? 0.75 : 4;
+    if (o->cls_weight < 0)
+        o->cls_weight = distances ? 0.4 : 1;
+    if (o->box_weight < 0)
+        o->box_weight = distances ? 0.75 : o->box == BOX_BINS ? 4 : 1;
 }
 
+/* A number between is a slip of the finger. */
 static lmb_status resolve(void *state, const char *const *given, int n_given)
 {
-    crosskd_state *o = state;
-    o->cls_given = lmb_method_is_given("cls_weight", given, n_given);
-    o->box_given = lmb_method_is_given("box_weight", given, n_given);
-    take_weights(o);
+    const crosskd_state *o = state;
+    const double weight[] = {o->cls_weight, o->box_weight};
+    (void)given;
+    (void)n_given;
+    for (int i = 0; i < 2; i++)
+        if (weight[i] < 0 && weight[i] != -1)
+            return LMB_FAIL(LMB_EINVAL,
+                "crosskd.%s_weight: %g is less than 0 (-1: by the code of the "
+                "boxes)",
+                i == 0 ? "cls" : "box", weight[i]);
     return LMB_OK;
 }
 
@@ -105,12 +114,12 @@ static lmb_status settle(const lmb_build *b, crosskd_state *o)
         [BOX_DISTANCES] = "distances",
         [BOX_BINS] = "bins"};
     const int32_t asked = o->box;
-    if (asked == BOX_OFF)
-        return LMB_OK;
     if (asked == BOX_AUTO)
         o->box = BOX_DELTAS;
-    if (b->teacher_box == NULL)
+    if (asked == BOX_OFF || b->teacher_box == NULL) {
+        take_weights(o);
         return LMB_OK;
+    }
     for (int32_t i = BOX_DELTAS; i <= BOX_BINS; i++)
         if (strcmp(code[i], b->teacher_box) == 0)
             o->box = i;
@@ -207,11 +216,10 @@ static bool anchors_at(const lmb_build *b, const crosskd_state *o,
 {
     char name[16];
     lmb_tap box;
-    const int64_t places = cls->shape.dim[2] * cls->shape.dim[3];
-    const lmb_tap *label = lmb_level_assigned(b, "label", features, 0);
+    const int64_t channels = cls->shape.dim[1];
     *anchors = 1;
-    if (o->box == BOX_OFF && label != NULL)
-        *anchors = label->shape.dim[1] / places;
+    if (o->box == BOX_OFF && b->classes > 0 && channels % b->classes == 0)
+        *anchors = channels / b->classes;
     if (o->box != BOX_DELTAS)
         return true;
     if (!output_of(b, features, "box", name, &box))

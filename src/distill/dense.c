@@ -60,6 +60,26 @@ static lmb_value for_anchors(
     return lmb_reshape(g, x, LMB_SHAPE(n, cells * anchors));
 }
 
+/* Arrays given to a loss are real: the index nearest to each, background C
+ * included. */
+static lmb_value as_index(lmb_graph *g, lmb_value label, int64_t classes)
+{
+    const int64_t n = lmb_graph_dim(g, label, 0),
+                  p = lmb_graph_dim(g, label, 1);
+    double *all = lmb_alloc((size_t)(classes + 1), sizeof *all);
+    if (all == NULL) {
+        lmb_graph_fail(g, LMB_FAIL(LMB_ENOMEM, "out of memory: classes"));
+        return LMB_NONE;
+    }
+    for (int64_t k = 0; k <= classes; k++)
+        all[k] = (double)k;
+    lmb_value each = lmb_graph_constant(g, LMB_SHAPE(classes + 1), all, 0);
+    lmb_free(all);
+    lmb_value gap = lmb_sub(g, lmb_reshape(g, label, LMB_SHAPE(n, p, 1)), each);
+    lmb_value index = lmb_top_k(g, lmb_neg(g, lmb_abs(g, gap)), 1);
+    return lmb_reshape(g, index, LMB_SHAPE(n, p));
+}
+
 /* 1 for positive rows of the level of `s`, and the classes of those; false
  * where nobody says. */
 static bool assigned(const lmb_build *b, const lmb_tap *s, int64_t anchors,
@@ -72,7 +92,9 @@ static bool assigned(const lmb_build *b, const lmb_tap *s, int64_t anchors,
         lmb_level_assigned(b, "label", s->name, h * w * anchors);
     if (own != NULL && of_class != NULL) {
         *positive = own->value;
-        *label = of_class->value;
+        *label = lmb_graph_type(b->g, of_class->value).dtype == LMB_I32
+            ? of_class->value
+            : as_index(b->g, of_class->value, s->shape.dim[1] / anchors);
         return true;
     }
     if (!lmb_is(b->boxes))

@@ -75,8 +75,8 @@ typedef struct room {
     atss rule;
 } room;
 
-static lmb_status take_room(
-    const lmb_ref *r, lmb__work *w, const lmb_match_levels *levels, room *m)
+static lmb_status take_room(const lmb_ref *r, lmb__work *w,
+    const lmb_match_levels *levels, const char *anchors, room *m)
 {
     const lmb_atss_attr *a = r->attr;
     const int64_t n = r->in_type[IN_ANCHORS].shape.dim[0];
@@ -89,8 +89,7 @@ static lmb_status take_room(
     LMB__TAKE(w, m->rule.memory.candidate, LMB_MATCH_LEVELS * a->topk);
     LMB__TAKE(w, m->rule.memory.best, n);
     m->rule.anchor = m->anchor;
-    return lmb__boxes_read(
-        r->in[IN_ANCHORS], n, "assign_atss: anchors", m->anchor);
+    return lmb__boxes_read(r->in[IN_ANCHORS], n, anchors, m->anchor);
 }
 
 static lmb_status assign(const lmb_ref *r, lmb__work *w)
@@ -98,7 +97,7 @@ static lmb_status assign(const lmb_ref *r, lmb__work *w)
     const lmb_atss_attr *a = r->attr;
     const lmb_match_levels levels = lmb__levels(a->levels, a->level_size);
     room m;
-    LMB_TRY(take_room(r, w, &levels, &m));
+    LMB_TRY(take_room(r, w, &levels, "assign_atss: anchors", &m));
     return lmb__assign_images(
         r, "assign_atss", a->classes, match_image, &m.rule, &m.truth, m.each);
 }
@@ -110,7 +109,7 @@ static lmb_status find_region(const lmb_ref *r, lmb__work *w)
     const int64_t n = r->out_type[0].shape.dim[1];
     const lmb_match_levels levels = lmb__levels(a->levels, a->level_size);
     room m;
-    LMB_TRY(take_room(r, w, &levels, &m));
+    LMB_TRY(take_room(r, w, &levels, "valuable_atss: anchors", &m));
     const float *region = m.each;
     for (int64_t i = 0; i < images; i++) {
         LMB_TRY(lmb__truth_read(

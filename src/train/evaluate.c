@@ -205,7 +205,7 @@ static void count_batch(lmb_eval_result *r, const double *logits,
         const double *row = logits + i * r->classes;
         const int rank = rank_of_label(row, r->classes, labels[i]);
         *top1 += rank == 0;
-        *top5 += rank < 5;
+        *top5 += rank < 5 && rank < r->classes;
         r->class_count[labels[i]]++;
         r->class_correct[labels[i]] += rank == 0;
         r->loss += cross_entropy(row, r->classes, labels[i]);

@@ -12,7 +12,7 @@ typedef struct lmb_forward_opts {
 
 /* x [N, 3, H, W] as the network expects it (normalised already) to the tap's
  * value [N, ...]. F64 runs the reference and gives F64; all else is F32. *out
- * has one reference, owned by the caller. Errors: ESHAPE; ENOTFOUND lists the
+ * has one reference, owned by the caller. Errors: ESHAPE; EINVAL lists the
  * taps; EUNSUPPORTED. */
 lmb_status lmb_forward(const lmb_network *net, const lmb_tensor *x,
     const lmb_forward_opts *opts, lmb_tensor **out) LMB_MUST_CHECK;

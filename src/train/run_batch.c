@@ -17,10 +17,23 @@ static void drop_steps(lmb_run *run)
     run->n_steps = 0;
 }
 
+/* What a stage does not use has no gradient, whatever it had in the last. */
+static void clear_gradients(lmb_run *run)
+{
+    for (int i = 0; i < run->state.n_stores; i++) {
+        lmb_params *store = run->state.stores[i];
+        if (lmb_params_grads(store) != NULL)
+            memset(lmb_params_grads(store), 0,
+                (size_t)lmb_params_data_size(store) * sizeof(float));
+    }
+}
+
 void lmb_run_enter_epoch(lmb_run *run, int64_t epoch)
 {
     lmb_stage *stage = lmb_run_stage_at(run, epoch);
     bool changed = stage != run->stage;
+    if (changed)
+        clear_gradients(run);
     run->stage = stage;
     for (int i = 0; i < run->stage->n_terms; i++) {
         const lmb_term *t = &run->stage->terms[i];

@@ -294,8 +294,14 @@ lmb_status lmb_run_open_connectors(lmb_run *run)
     int64_t size[3];
     lmb_run_usual_size(run, size);
     const uint64_t seed = (uint64_t)run->config->train.seed;
-    for (int i = run->n_stages - 1; i >= 0; i--)
-        LMB_TRY(declare(run, &run->stages[i], size));
+    for (int i = run->n_stages - 1; i >= 0; i--) {
+        const lmb_status st = declare(run, &run->stages[i], size);
+        if (st == LMB_ESHAPE && !run->config->train.stage_restart)
+            return lmb__wrap(st,
+                "--stage-restart=false keeps the methods' own parts, for which "
+                "the teachers of all stages need the same channels");
+        LMB_TRY(st);
+    }
     for (int i = 1; i < run->state.n_stores; i++) {
         LMB_TRY(lmb_params_seal(run->state.stores[i]));
         lmb_params_init(run->state.stores[i], seed + (uint64_t)i - 1);

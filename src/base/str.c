@@ -96,6 +96,11 @@ size_t lmb_utf8_length(const char *text, size_t length)
     return (size_t)follow + 1;
 }
 
+size_t lmb_utf8_mark(const void *bytes, size_t size)
+{
+    return size >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+}
+
 void lmb_str_json(lmb_str *s, const char *text)
 {
     lmb_str_add(s, "\"");

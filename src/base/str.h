@@ -19,6 +19,8 @@ void lmb_str_printf(lmb_str *s, const char *fmt, ...) LMB_PRINTF(2, 3);
 /* Bytes of the character of UTF-8 that text begins with: no overlong forms, no
  * surrogates, no NUL; 0 if that is none. */
 size_t lmb_utf8_length(const char *text, size_t length);
+/* Bytes of the mark that editors of Windows put before UTF-8: 3 or 0. */
+size_t lmb_utf8_mark(const void *bytes, size_t size);
 /* Adds text as a JSON string, quotes included; a byte that is not UTF-8 becomes
  * the character of its number, as in Latin-1. */
 void lmb_str_json(lmb_str *s, const char *text);

@@ -108,7 +108,7 @@ lmb_status cli_with_config(const cli *c, cli_body *body) LMB_MUST_CHECK;
 void cli_help_overview(FILE *out);
 lmb_status cli_help_command(
     const cli *c, const cli_command *command, FILE *out) LMB_MUST_CHECK;
-/* All verbs and their flags as JSON. */
+/* Verbs and their flags as JSON: one, or all (NULL). */
 lmb_status cli_help_json(const cli *c, const cli_command *only) LMB_MUST_CHECK;
 /* The command line as one text, for manifests. */
 void cli_command_line(const cli *c, lmb_str *out);
@@ -119,6 +119,9 @@ void cli_command_line(const cli *c, lmb_str *out);
 lmb_status cli_put(const char *text) LMB_MUST_CHECK;
 /* Writes it and frees it; ENOMEM if it failed to grow. */
 lmb_status cli_put_str(lmb_str *text) LMB_MUST_CHECK;
+/* Closes an array of JSON that was begun, also after an error, so that what was
+ * found before it is whole; returns `st`, or what closing gave. */
+lmb_status cli_end_list(lmb_status st) LMB_MUST_CHECK;
 /* A line on standard error unless --quiet. */
 void cli_note(const cli *c, const char *fmt, ...) LMB_PRINTF(2, 3);
 /* Is standard error a terminal? */

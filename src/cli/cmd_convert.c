@@ -80,14 +80,8 @@ static lmb_status set_about(const cli *c, const lmb_model *m,
     LMB_TRY(lmb_weights_about_read(w, path, &about));
     lmb_status st = LMB_OK;
     LMB_GOTO(cli_three(c, "mean", about.mean, &has_mean), st, done);
-    LMB_GOTO(cli_three(c, "std", about.std, &has_std), st, done);
+    LMB_GOTO(cli_std(c, about.std, &has_std), st, done);
     LMB_GOTO(cli_i64(c, "size", 8, 4096, &size), st, done);
-    for (int i = 0; i < 3 && has_std; i++)
-        if (!(about.std[i] > 0))
-            LMB_GOTO(
-                LMB_FAIL(LMB_EUSAGE,
-                    "limbeck convert: --std: %g is not above 0", about.std[i]),
-                st, done);
     if (has_mean != has_std)
         LMB_GOTO(LMB_FAIL(LMB_EUSAGE,
                      "limbeck convert: --mean and --std go together"),

@@ -74,7 +74,7 @@ typedef struct demo {
 
 static lmb_status apply(lmb_config *config, const setting *s)
 {
-    for (; s != NULL && s->key != NULL; s++)
+    for (; s->key != NULL; s++)
         LMB_TRY(lmb_config_set(config, s->key, s->value, "demo"));
     return LMB_OK;
 }
@@ -104,13 +104,11 @@ static lmb_status set_method(demo *d, int i, lmb_config *config)
 {
     const bool detector = i >= FIRST_DETECTOR;
     const int teacher = detector ? FIRST_DETECTOR : 0;
-    const setting *s = detector ? of_taught_detectors : NULL;
     LMB_TRY(set_path(
         config, "teachers.0.weights", d->row[teacher].dir, LMB_RUN_STUDENT));
     LMB_TRY(lmb_config_set(config, "methods.0.name", runs[i].method, "demo"));
-    LMB_TRY(apply(config, s));
-    if (!detector)
-        LMB_TRY(set_path(config, "train.cache", d->out, "cache"));
+    LMB_TRY(detector ? apply(config, of_taught_detectors)
+                     : set_path(config, "train.cache", d->out, "cache"));
     if (strcmp(runs[i].method, "pcd") != 0)
         return LMB_OK;
     /* 20 of 240 epochs in mdistiller: the same part of ours. */

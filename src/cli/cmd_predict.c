@@ -189,11 +189,8 @@ static lmb_status predict(const cli *c, const lmb_run_config *config)
         }
         lmb_tensor_release(probabilities);
     }
-    /* What was found before an error is whole JSON, too. */
-    if (c->json && begun) {
-        const lmb_status end = cli_put("\n]\n");
-        st = st != LMB_OK ? st : end;
-    }
+    if (c->json && begun)
+        st = cli_end_list(st);
 done:
     lmb_scratch_fini(&scratch);
     lmb_weights_about_fini(&p.about);

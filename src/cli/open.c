@@ -28,6 +28,16 @@ wrong:
         name, cli_value(c, name));
 }
 
+lmb_status cli_std(const cli *c, double out[3], bool *given)
+{
+    LMB_TRY(cli_three(c, "std", out, given));
+    for (int i = 0; i < 3 && *given; i++)
+        if (out[i] <= 0)
+            return LMB_FAIL(LMB_EUSAGE, "limbeck %s: --std: %g is not above 0",
+                c->command->name, out[i]);
+    return LMB_OK;
+}
+
 lmb_status cli_open_network(const cli *c, const char *model, const double *mean,
     const double *std, int size, lmb_network *out, lmb_weights_about *about)
 {
@@ -39,11 +49,7 @@ lmb_status cli_open_network(const cli *c, const char *model, const double *mean,
     lmb_network net = {0};
     LMB_TRY(cli_need(c, "weights", &weights));
     LMB_TRY(cli_three(c, "mean", flag_mean, &has_mean));
-    LMB_TRY(cli_three(c, "std", flag_std, &has_std));
-    for (int i = 0; i < 3 && has_std; i++)
-        if (flag_std[i] <= 0)
-            return LMB_FAIL(LMB_EUSAGE, "limbeck %s: --std: %g is not above 0",
-                c->command->name, flag_std[i]);
+    LMB_TRY(cli_std(c, flag_std, &has_std));
     LMB_TRY(lmb_network_load(weights, model, has_mean ? flag_mean : NULL,
         has_std ? flag_std : NULL, mean != NULL ? mean : zero,
         std != NULL ? std : one, size, &net, &says));

@@ -24,6 +24,8 @@
 /* Three numbers; *given tells whether the flag was there. */
 lmb_status cli_three(
     const cli *c, const char *name, double out[3], bool *given) LMB_MUST_CHECK;
+/* --std, each above 0. */
+lmb_status cli_std(const cli *c, double out[3], bool *given) LMB_MUST_CHECK;
 /* Loads --weights as --model (NULL: what the file says). mean and std are the
  * defaults where neither flags nor file say; NULL: then it is EUSAGE. *about
  * is owned by the caller (may be NULL). */

@@ -23,6 +23,12 @@ lmb_status cli_put_str(lmb_str *text)
     return st;
 }
 
+lmb_status cli_end_list(lmb_status st)
+{
+    const lmb_status end = cli_put("\n]\n");
+    return st != LMB_OK ? st : end;
+}
+
 void cli_note(const cli *c, const char *fmt, ...)
 {
     if (c->quiet)

@@ -274,11 +274,8 @@ lmb_status cli_predict_boxes(const cli *c, const lmb_network *net,
         st = find_in(&f, i);
         begun = begun || st == LMB_OK;
     }
-    /* What was found before an error is whole JSON, too. */
-    if (c->json && begun) {
-        const lmb_status end = cli_put("\n]\n");
-        st = st != LMB_OK ? st : end;
-    }
+    if (c->json && begun)
+        st = cli_end_list(st);
     lmb_detector_free(f.detector);
     lmb_scratch_fini(&f.scratch);
     lmb_free(f.drawn);

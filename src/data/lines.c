@@ -1,6 +1,7 @@
 /* lines.c: text files of one item a line. */
 #include "data/lines.h"
 #include "base/file.h"
+#include "base/str.h"
 
 #include <string.h>
 
@@ -54,10 +55,9 @@ lmb_status lmb__lines_parse(const void *bytes, size_t size, const char *name,
     *out = (lmb_lines){0};
     if (size == 0)
         return LMB_OK;
-    const char *at = bytes, *end = at + size;
-    if (size >= 3 && memcmp(at, "\xEF\xBB\xBF", 3) == 0)
-        at += 3; /* the mark of UTF-8 that editors of Windows write */
-    const lmb_status st = add_lines(out, at, end, name, arena);
+    const char *start = bytes;
+    const lmb_status st = add_lines(
+        out, start + lmb_utf8_mark(bytes, size), start + size, name, arena);
     if (st != LMB_OK)
         lmb__lines_fini(out);
     return st;

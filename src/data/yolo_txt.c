@@ -119,10 +119,8 @@ lmb_status lmb__yolo_parse(const void *bytes, size_t size, const char *name,
     rows->count = 0;
     if (size == 0)
         return LMB_OK;
-    const char *at = bytes;
-    const char *end = at + size;
-    if (size >= 3 && memcmp(at, "\xEF\xBB\xBF", 3) == 0)
-        at += 3; /* the mark of UTF-8 that editors of Windows write */
+    const char *end = (const char *)bytes + size;
+    const char *at = (const char *)bytes + lmb_utf8_mark(bytes, size);
     while (at < end) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         c.at = at;

@@ -37,21 +37,25 @@ static int64_t find_candidates(const lmb_box *anchor,
     return n;
 }
 
-/* Mean plus unbiased deviation of the candidates' IoUs. In double, where the
- * mean of equal values is that value: they all reach it then. */
-static float threshold_of(const lmb_box *anchor, const lmb_box *box,
-    const int64_t *candidate, int64_t n)
+/* Mean plus unbiased deviation of the IoUs of the box's n candidates, which
+ * are left in the memory. In double, where the mean of equal values is that
+ * value: they all reach it then. */
+static float threshold_of(const lmb_box *anchor, const lmb_match_levels *levels,
+    const lmb_box *box, int64_t topk, const lmb_atss_memory *memory, int64_t *n)
 {
+    const int64_t *candidate = memory->candidate;
     double sum = 0, square = 0;
-    for (int64_t k = 0; k < n; k++)
+    *n = find_candidates(
+        anchor, levels, box, topk, memory->key, memory->candidate);
+    for (int64_t k = 0; k < *n; k++)
         sum += (double)lmb_detect_iou(box, &anchor[candidate[k]]);
-    const double mean = sum / (double)n;
-    for (int64_t k = 0; k < n; k++) {
+    const double mean = sum / (double)*n;
+    for (int64_t k = 0; k < *n; k++) {
         const double d =
             (double)lmb_detect_iou(box, &anchor[candidate[k]]) - mean;
         square += d * d;
     }
-    return (float)(mean + (n > 1 ? sqrt(square / (double)(n - 1)) : 0));
+    return (float)(mean + (*n > 1 ? sqrt(square / (double)(*n - 1)) : 0));
 }
 
 static bool centre_inside(const lmb_box *anchor, const lmb_box *box)
@@ -80,9 +84,9 @@ void lmb_assign_by_atss(const lmb_box *anchor, const lmb_match_levels *levels,
     }
     for (int64_t t = 0; t < truth.n && anchors > 0; t++) {
         const lmb_box *box = &truth.box[t];
-        const int64_t n = find_candidates(
-            anchor, levels, box, topk, memory.key, memory.candidate);
-        const float least = threshold_of(anchor, box, memory.candidate, n);
+        int64_t n = 0;
+        const float least =
+            threshold_of(anchor, levels, box, topk, &memory, &n);
         for (int64_t k = 0; k < n; k++) {
             const int64_t i = memory.candidate[k];
             const float iou = lmb_detect_iou(box, &anchor[i]);
@@ -97,29 +101,19 @@ void lmb_assign_by_atss(const lmb_box *anchor, const lmb_match_levels *levels,
 
 /* --- the valuable region -------------------------------------------------- */
 
-static float larger(float a, float b)
-{
-    return a > b ? a : b;
-}
-
-static float smaller(float a, float b)
-{
-    return a < b ? a : b;
-}
-
 static float nearness(const lmb_box *a, const lmb_box *b)
 {
     const float least = 1e-6f;
-    const float w = smaller(a->x1, b->x1) - larger(a->x0, b->x0);
-    const float h = smaller(a->y1, b->y1) - larger(a->y0, b->y0);
-    const float inter = larger(w, 0) * larger(h, 0);
+    const float w = fminf(a->x1, b->x1) - fmaxf(a->x0, b->x0);
+    const float h = fminf(a->y1, b->y1) - fmaxf(a->y0, b->y0);
+    const float inter = fmaxf(w, 0) * fmaxf(h, 0);
     const float dx = (b->x0 + b->x1) - (a->x0 + a->x1);
     const float dy = (b->y0 + b->y1) - (a->y0 + a->y1);
-    const float hull_w = larger(a->x1, b->x1) - smaller(a->x0, b->x0);
-    const float hull_h = larger(a->y1, b->y1) - smaller(a->y0, b->y0);
+    const float hull_w = fmaxf(a->x1, b->x1) - fminf(a->x0, b->x0);
+    const float hull_h = fmaxf(a->y1, b->y1) - fminf(a->y0, b->y0);
     const float hull = hull_w * hull_w + hull_h * hull_h;
-    return inter / larger(lmb_detect_area(a), least) -
-        (dx * dx / 4 + dy * dy / 4) / larger(hull, least);
+    return inter / fmaxf(lmb_detect_area(a), least) -
+        (dx * dx / 4 + dy * dy / 4) / fmaxf(hull, least);
 }
 
 void lmb_valuable_by_atss(const lmb_box *anchor, const lmb_match_levels *levels,
@@ -131,13 +125,12 @@ void lmb_valuable_by_atss(const lmb_box *anchor, const lmb_match_levels *levels,
         region[i] = 0;
     for (int64_t t = 0; t < truth.n && anchors > 0; t++) {
         const lmb_box *box = &truth.box[t];
-        const int64_t n = find_candidates(
-            anchor, levels, box, topk, memory.key, memory.candidate);
-        const float most = threshold_of(anchor, box, memory.candidate, n);
+        int64_t n = 0;
+        const float most = threshold_of(anchor, levels, box, topk, &memory, &n);
         for (int64_t i = 0; i < anchors; i++) {
             const float d = nearness(&anchor[i], box);
             if (d < most && d >= gamma * most)
-                region[i] = larger(region[i], lmb_detect_iou(box, &anchor[i]));
+                region[i] = fmaxf(region[i], lmb_detect_iou(box, &anchor[i]));
         }
     }
 }

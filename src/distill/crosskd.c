@@ -77,12 +77,17 @@ static const lmb_opt options[] = {
     {0},
 };
 
+/* FCOS. */
+static bool has_distances(const crosskd_state *o)
+{
+    return o->box == BOX_LOG_DISTANCES || o->box == BOX_DISTANCES;
+}
+
 /* The weights of the authors' runs where -1 leaves them to the boxes' code:
  * only in the copy of a build, so that a run's config.yaml keeps the -1. */
 static void take_weights(crosskd_state *o)
 {
-    const bool distances =
-        o->box == BOX_LOG_DISTANCES || o->box == BOX_DISTANCES;
+    const bool distances = has_distances(o);
     if (o->cls_weight < 0)
         o->cls_weight = distances ? 0.4 : 1;
     if (o->box_weight < 0)
@@ -275,10 +280,9 @@ static lmb_value place_weight(
 static part divided(const lmb_build *b, const crosskd_state *o,
     const lmb_level *l, lmb_value sum, lmb_value w)
 {
-    const bool distances =
-        o->box == BOX_LOG_DISTANCES || o->box == BOX_DISTANCES;
-    const lmb_tap *centred =
-        distances ? lmb_level_assigned(b, "ctr_target", l->name, 0) : NULL;
+    const lmb_tap *centred = has_distances(o)
+        ? lmb_level_assigned(b, "ctr_target", l->name, 0)
+        : NULL;
     const lmb_tap *own = lmb_level_assigned(b, "positive", l->name, 0);
     if (centred != NULL)
         return (part){sum, total(b->g, centred->value), 1e-6};

@@ -66,15 +66,10 @@ static lmb_value as_index(lmb_graph *g, lmb_value label, int64_t classes)
 {
     const int64_t n = lmb_graph_dim(g, label, 0),
                   p = lmb_graph_dim(g, label, 1);
-    double *all = lmb_alloc((size_t)(classes + 1), sizeof *all);
-    if (all == NULL) {
-        lmb_graph_fail(g, LMB_FAIL(LMB_ENOMEM, "out of memory: classes"));
-        return LMB_NONE;
-    }
-    for (int64_t k = 0; k <= classes; k++)
+    double *all = lmb_graph_memory(g, (size_t)(classes + 1) * sizeof *all);
+    for (int64_t k = 0; all != NULL && k <= classes; k++)
         all[k] = (double)k;
     lmb_value each = lmb_graph_constant(g, LMB_SHAPE(classes + 1), all, 0);
-    lmb_free(all);
     lmb_value gap = lmb_sub(g, lmb_reshape(g, label, LMB_SHAPE(n, p, 1)), each);
     lmb_value index = lmb_top_k(g, lmb_neg(g, lmb_abs(g, gap)), 1);
     return lmb_reshape(g, index, LMB_SHAPE(n, p));

@@ -116,8 +116,7 @@ static lmb_status start(lmb_json *j, const char *name)
     j->at = j->end = j->buffer;
     j->line = 1;
     LMB_TRY(lmb__json_fill(j));
-    if (j->end - j->at >= 3 && memcmp(j->at, "\xef\xbb\xbf", 3) == 0)
-        j->at += 3; /* a byte order mark, as some editors write */
+    j->at += lmb_utf8_mark(j->at, (size_t)(j->end - j->at));
     return LMB_OK;
 }
 

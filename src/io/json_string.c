@@ -14,33 +14,15 @@ static lmb_status keep_bytes(lmb_json *j, const char *bytes, size_t count)
     return LMB_OK;
 }
 
-/* Length of the UTF-8 sequence at s, 0 if it is none. Overlong forms,
- * surrogates and what lies beyond 0x10ffff are none (RFC 3629). */
-static int utf8_length(const unsigned char *s)
-{
-    const int n = s[0] < 0xc2 ? 0
-        : s[0] < 0xe0         ? 2
-        : s[0] < 0xf0         ? 3
-        : s[0] < 0xf5         ? 4
-                              : 0;
-    for (int i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return n;
-}
-
 static lmb_status utf8(lmb_json *j, bool keep)
 {
     LMB_TRY(lmb__json_need(j, 4));
-    const int n = utf8_length((const unsigned char *)j->at);
+    const size_t n = lmb_utf8_length(j->at, 4);
     if (n == 0)
         return lmb_json_bad(
             j, "not UTF-8: the byte 0x%02x", (unsigned)(unsigned char)*j->at);
     if (keep)
-        LMB_TRY(keep_bytes(j, j->at, (size_t)n));
+        LMB_TRY(keep_bytes(j, j->at, n));
     j->at += n;
     return LMB_OK;
 }

@@ -125,20 +125,12 @@ static lmb_status find_region(const lmb_ref *r, lmb__work *w)
 
 static lmb_status reference(const lmb_ref *r)
 {
-    lmb__work w;
-    LMB_TRY(lmb__work_init(&w, &lmb_op_assign_atss, r));
-    const lmb_status st = assign(r, &w);
-    lmb__work_fini(&w);
-    return st;
+    return lmb__work_run(&lmb_op_assign_atss, r, assign);
 }
 
 static lmb_status region_reference(const lmb_ref *r)
 {
-    lmb__work w;
-    LMB_TRY(lmb__work_init(&w, &lmb_op_valuable_atss, r));
-    const lmb_status st = find_region(r, &w);
-    lmb__work_fini(&w);
-    return st;
+    return lmb__work_run(&lmb_op_valuable_atss, r, find_region);
 }
 
 const lmb_op lmb_op_assign_atss = {

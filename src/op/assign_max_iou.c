@@ -65,11 +65,7 @@ static lmb_status assign(const lmb_ref *r, lmb__work *w)
 
 static lmb_status reference(const lmb_ref *r)
 {
-    lmb__work w;
-    LMB_TRY(lmb__work_init(&w, &lmb_op_assign_max_iou, r));
-    const lmb_status st = assign(r, &w);
-    lmb__work_fini(&w);
-    return st;
+    return lmb__work_run(&lmb_op_assign_max_iou, r, assign);
 }
 
 const lmb_op lmb_op_assign_max_iou = {

@@ -42,6 +42,15 @@ void lmb__work_fini(lmb__work *w)
     lmb_free(w->own);
 }
 
+lmb_status lmb__work_run(const lmb_op *op, const lmb_ref *r, lmb__work_fn *fn)
+{
+    lmb__work w;
+    LMB_TRY(lmb__work_init(&w, op, r));
+    const lmb_status st = fn(r, &w);
+    lmb__work_fini(&w);
+    return st;
+}
+
 /* --- shapes --------------------------------------------------------------- */
 
 lmb_status lmb__want_rank(

@@ -21,6 +21,10 @@ lmb_status lmb__work_init(
     lmb__work *w, const lmb_op *op, const lmb_ref *r) LMB_MUST_CHECK;
 void *lmb__work_take(lmb__work *w, int64_t count, size_t size);
 void lmb__work_fini(lmb__work *w);
+/* A whole kernel: `fn` between these two. */
+typedef lmb_status lmb__work_fn(const lmb_ref *r, lmb__work *w);
+lmb_status lmb__work_run(
+    const lmb_op *op, const lmb_ref *r, lmb__work_fn *fn) LMB_MUST_CHECK;
 #define LMB__TAKE(w, p, count) ((p) = lmb__work_take((w), (count), sizeof *(p)))
 
 /* --- shapes --------------------------------------------------------------- */

@@ -125,11 +125,7 @@ static lmb_status run(const lmb_ref *r, lmb__work *w)
 
 static lmb_status reference(const lmb_ref *r)
 {
-    lmb__work w;
-    LMB_TRY(lmb__work_init(&w, &lmb_op_sample_rois, r));
-    const lmb_status st = run(r, &w);
-    lmb__work_fini(&w);
-    return st;
+    return lmb__work_run(&lmb_op_sample_rois, r, run);
 }
 
 const lmb_op lmb_op_sample_rois = {

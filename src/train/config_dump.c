@@ -188,15 +188,13 @@ static void dump_stages(dump *d)
 }
 
 /* The origin of `field` of method i: given for it, or for the only one. */
-static const char *field_key(
-    const dump *d, int i, const char *field, char key[64])
+static const char *field_key(const dump *d, int i, const char *field,
+    const char *of_the_only_one, char key[64])
 {
     (void)snprintf(key, 64, "methods.%d.%s", i, field);
-    if (d->origins != NULL && lmb_config_find(d->origins, key) == NULL)
-        (void)snprintf(key, 64, "%s%s",
-            strcmp(field, "name") == 0 ? "methods" : "method.",
-            strcmp(field, "name") == 0 ? "" : field);
-    return key;
+    return d->origins == NULL || lmb_config_find(d->origins, key) != NULL
+        ? key
+        : of_the_only_one;
 }
 
 /* The origin of an option of method i, whichever way it was spelt. */
@@ -252,15 +250,16 @@ static lmb_status dump_methods(dump *d)
         const lmb_method_config *m = &d->run->methods[i];
         const lmb_method *row = lmb_method_find(m->name);
         char key[64];
-        text_line(d, "  - ", "name", m->name, field_key(d, i, "name", key));
+        text_line(d, "  - ", "name", m->name,
+            field_key(d, i, "name", "methods", key));
         const double weight = isnan(m->weight) && row ? row->weight : m->weight;
         const double warmup = row != NULL
             ? lmb_term_warmup(m, row, is_detector(d->run))
             : m->warmup;
-        number_line(
-            d, "    ", "weight", weight, field_key(d, i, "weight", key));
-        number_line(
-            d, "    ", "warmup", warmup, field_key(d, i, "warmup", key));
+        number_line(d, "    ", "weight", weight,
+            field_key(d, i, "weight", "method.weight", key));
+        number_line(d, "    ", "warmup", warmup,
+            field_key(d, i, "warmup", "method.warmup", key));
         if (m->n_map > 0)
             lmb_str_add(d->out, "    map:\n");
         for (int k = 0; k < m->n_map; k++)

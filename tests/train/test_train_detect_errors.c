@@ -303,6 +303,16 @@ static void broken_pictures(void **state)
     }
 }
 
+/* A run on the folder "bad" that goes well all the same. */
+static void train_bad(program *p, const char *flags, const char *out)
+{
+    program_start(p,
+        "train --model " TINY_STUDENT " --data coco:%s " TINY_FLAGS
+        "%s --out %s",
+        in_folder("bad"), flags, in_folder("%s", out));
+    program_ends(p, 0);
+}
+
 /* Boxes that leave the picture are cut and said; nothing else happens. */
 static void boxes_outside_are_mended_and_said(void **state)
 {
@@ -311,20 +321,12 @@ static void boxes_outside_are_mended_and_said(void **state)
     spoil("instances_train.json", "\"bbox\": [",
         "\"bbox\": [-500, 0, 510, "
         "64], \"was\": [");
-    program_start(&p,
-        "train --model " TINY_STUDENT " --data coco:%s " TINY_FLAGS
-        "--epochs 1 --max-steps 1 --out %s",
-        in_folder("bad"), in_folder("mended"));
-    program_ends(&p, 0);
+    train_bad(&p, "--epochs 1 --max-steps 1", "mended");
     assert_non_null(strstr(p.text, "1 boxes cut at their picture's border"));
     spoil("instances_train.json", "\"bbox\": [",
         "\"bbox\": [5, 5, 0, "
         "7], \"was\": [");
-    program_start(&p,
-        "train --model " TINY_STUDENT " --data coco:%s " TINY_FLAGS
-        "--epochs 1 --max-steps 1 --out %s",
-        in_folder("bad"), in_folder("mended2"));
-    program_ends(&p, 0);
+    train_bad(&p, "--epochs 1 --max-steps 1", "mended2");
     assert_non_null(strstr(p.text, "1 boxes without area left out"));
 }
 
@@ -335,18 +337,10 @@ static void pictures_without_boxes_are_counted(void **state)
     spoil("instances_train.json", "\"images\": [",
         "\"images\": [{\"id\": 5, \"file_name\": \"000.png\", \"width\": 64, "
         "\"height\": 64},");
-    program_start(&p,
-        "train --model " TINY_STUDENT " --data coco:%s " TINY_FLAGS
-        "--epochs 1 --max-steps 1 --out %s",
-        in_folder("bad"), in_folder("empty"));
-    program_ends(&p, 0);
+    train_bad(&p, "--epochs 1 --max-steps 1", "empty");
     assert_non_null(strstr(p.text, "12 images to train on"));
     assert_non_null(strstr(p.text, "1 images without boxes are left out"));
-    program_start(&p,
-        "train --model " TINY_STUDENT " --data coco:%s " TINY_FLAGS
-        "--epochs 1 --max-steps 4 --filter-empty=false --out %s",
-        in_folder("bad"), in_folder("kept"));
-    program_ends(&p, 0);
+    train_bad(&p, "--epochs 1 --max-steps 4 --filter-empty=false", "kept");
     assert_non_null(strstr(p.text, "13 images to train on"));
 }
 
@@ -390,11 +384,7 @@ static void a_missing_test_split_is_said(void **state)
     program p = {0};
     spoil("instances_train.json", "\"images\": [", "\"images\": [");
     (void)remove(in_folder("bad/instances_val.json"));
-    program_start(&p,
-        "train --model " TINY_STUDENT " --data coco:%s " TINY_FLAGS
-        "--val-split 0.25 --epochs 1 --max-steps 1 --out %s",
-        in_folder("bad"), in_folder("no-test"));
-    program_ends(&p, 0);
+    train_bad(&p, "--val-split 0.25 --epochs 1 --max-steps 1", "no-test");
     assert_non_null(strstr(p.text, "no test split, the part held out"));
     program_start(&p,
         "train --model " TINY_STUDENT " --data coco:%s " TINY_FLAGS
@@ -411,11 +401,7 @@ static void a_test_split_without_boxes_has_a_best_epoch(void **state)
     program p = {0};
     spoil("instances_val.json", "\"annotations\": [",
         "\"annotations\": [], \"other\": [");
-    program_start(&p,
-        "train --model " TINY_STUDENT " --data coco:%s " TINY_FLAGS
-        "--epochs 1 --max-steps 1 --out %s",
-        in_folder("bad"), in_folder("unscored"));
-    program_ends(&p, 0);
+    train_bad(&p, "--epochs 1 --max-steps 1", "unscored");
     assert_true(exists(in_folder("unscored/best.safetensors")));
 }
 

@@ -54,9 +54,14 @@ static inline void model_open(model_run *r, const char *name, bool exact)
     r->classes = (int)json_integer_value(json_object_get(r->golden, "classes"));
     CHECK_OK(lmb_params_new(exact ? LMB_F64 : LMB_F32, &r->params));
     const int64_t count = 4LL * 3 * r->size * r->size;
+    const int set =
+        (int)json_integer_value(json_object_get(r->golden, "images"));
+    char images[32] = "images";
+    if (set > 0)
+        (void)snprintf(images, sizeof images, "images/%d", set);
     CHECK_OK(LMB_NEW(r->images, count));
     CHECK_OK(LMB_NEW(r->images_single, count));
-    golden_array("images", count, -2, 2, r->images);
+    golden_array(images, count, -2, 2, r->images);
     for (int64_t i = 0; i < count; i++)
         r->images_single[i] = (float)r->images[i];
 }

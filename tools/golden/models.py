@@ -2,6 +2,10 @@
 """models.py: what the networks compute, from their published definitions.
 
 Usage: models.py --mdistiller DIR [--out tests/golden/models] [NAME...]
+       models.py --mdistiller DIR --choose [NAME...]
+
+--choose looks for images that keep gradients away from decisions by rounding
+(near_ties.py) and prints what belongs into IMAGES below.
 
 DIR is a checkout of mdistiller (https://github.com/megvii-research/mdistiller);
 its folder mdistiller/models is imported, nothing else of it. PyTorch in double
@@ -9,6 +13,7 @@ precision, weights from weights_rule.py, 10 classes; the ImageNet networks see
 images of 64 pixels and so pool over whatever is left. One JSON file a network:
 
   parameters, macs, convs   of the whole network at its usual classes and size
+  images                    which set of images (see near_ties.py); 0 if absent
   logits                    evaluation, batch 2
   taps                      evaluation: name -> [shape of one image, sum,
                             sum of absolute values]
@@ -32,9 +37,15 @@ import types
 import torch
 from torch import nn
 
+import near_ties
 import weights_rule
 
 CLASSES = 10
+# Sets of images that --choose found, where the first one will not do. The deep
+# networks have none, their limits are wide (tests/model/model_check.h); for
+# vgg19 64 sets were not enough.
+IMAGES = {"wrn_16_2": 3, "wrn_16_4": 5, "MobileNetV2": 12, "mobilenet_v1": 59,
+          "resnet18": 1, "vgg11": 3, "vgg13": 5, "vgg16": 61}
 
 
 def wrn(depth, width):
@@ -140,8 +151,9 @@ def taps_of(logits, feats):
             for name, v in taps.items()}
 
 
-def inputs(batch, size):
-    return torch.from_numpy(weights_rule.images((batch, 3, size, size)))
+def inputs(batch, size, number):
+    return torch.from_numpy(
+        weights_rule.images((batch, 3, size, size), number))
 
 
 def watch_buffers(net):
@@ -161,19 +173,26 @@ def watch_buffers(net):
     return sums
 
 
-def golden(make, size):
+def filled(make):
     net = make(CLASSES).double()
     fill(net)
+    return net
+
+
+def golden(make, size, number=0):
+    net = filled(make)
     net.eval()
     with torch.no_grad():
-        logits, feats = net(inputs(2, size))
-    result = {"size": size, "classes": CLASSES,
-              "logits": logits.flatten().tolist(),
-              "taps": taps_of(logits, feats)}
+        logits, feats = net(inputs(2, size, number))
+    result = {"size": size, "classes": CLASSES}
+    if number > 0:
+        result["images"] = number
+    result["logits"] = logits.flatten().tolist()
+    result["taps"] = taps_of(logits, feats)
     net.train()
     first_call = watch_buffers(net)
     labels = torch.tensor([3 * n % CLASSES for n in range(4)])
-    loss = nn.functional.cross_entropy(net(inputs(4, size))[0], labels)
+    loss = nn.functional.cross_entropy(net(inputs(4, size, number))[0], labels)
     loss.backward()
     result["loss"] = float(loss)
     result["grads"] = {}
@@ -221,6 +240,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--mdistiller", required=True)
     parser.add_argument("--out", default="tests/golden/models")
+    parser.add_argument("--choose", action="store_true")
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
     import_models(args.mdistiller)
@@ -229,9 +249,14 @@ def main():
     for name in args.names or list(SMALL) + list(LARGE):
         make = SMALL.get(name) or LARGE[name]
         large = name in LARGE
+        size = 64 if large else 32
+        if args.choose:
+            print(name, "set %d, margin %.2f" % near_ties.choose(
+                lambda m=make: filled(m), (4, 3, size, size)), flush=True)
+            continue
         result = {"model": name, "torch": torch.__version__}
         result.update(count(make, *((1000, 224) if large else (100, 32))))
-        result.update(golden(make, 64 if large else 32))
+        result.update(golden(make, size, IMAGES.get(name, 0)))
         with open(os.path.join(args.out, name + ".json"), "w",
                   encoding="utf-8") as file:
             file.write(text_of(result))

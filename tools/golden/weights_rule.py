@@ -42,8 +42,10 @@ def parameter(name, shape):
     return uniform(name, shape, -0.5, 0.5)
 
 
-def images(shape):
-    return uniform("images", shape, -2.0, 2.0)
+def images(shape, number=0):
+    """Image set `number`."""
+    name = f"images/{number}" if number > 0 else "images"
+    return uniform(name, shape, -2.0, 2.0)
 
 
 def direction(name, shape):

@@ -18,6 +18,7 @@ const lmb_model_opts *lmb_detector_opts(const lmb_nn *nn)
         .frozen_stages = 1,
         .norm_eval = true,
         .drop_path = 0.2,
+        .norm_eps = -1,
     };
     return nn->options != NULL ? nn->options : &usual;
 }

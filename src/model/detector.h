@@ -27,6 +27,7 @@ enum {
     LMB_TWO_STAGE_OPTIONS =
         LMB_BACKBONE_OPTIONS | 8 | 16 | 32 | 64 | LMB_ANCHOR_OPTIONS,
     LMB_SWIN_OPTIONS = 512, /* and drop_path */
+    LMB_NORM_OPTIONS = 2048, /* norm_eps */
 };
 enum { LMB_DETECTOR_LEVELS = 5 }; /* p2..p6 or p3..p7 */
 

@@ -278,9 +278,11 @@ done:
         .variant = (which), \
         .build = build, \
         .postprocess = postprocess, \
-        .options = LMB_TWO_STAGE_OPTIONS, \
+        .options = LMB_TWO_STAGE_OPTIONS | \
+            ((layout) == LMB_LAYOUT_TORCHVISION ? LMB_NORM_OPTIONS : 0), \
         .head_extra = 1, \
         .pad = 32, \
+        .zero_eps = (layout) == LMB_LAYOUT_TORCHVISION, \
     }
 FASTER_RCNN(faster_rcnn_r18_fpn, LMB_BACKBONE_R18, LMB_LAYOUT_MMDET);
 FASTER_RCNN(faster_rcnn_r34_fpn, LMB_BACKBONE_R34, LMB_LAYOUT_MMDET);

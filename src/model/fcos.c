@@ -297,7 +297,8 @@ done:
         .head_tail = head_tail, \
         .box_code = (layout) == LMB_LAYOUT_TORCHVISION ? "distances" \
                                                        : "log_distances", \
-        .options = LMB_DENSE_OPTIONS, \
+        .options = LMB_DENSE_OPTIONS | \
+            ((layout) == LMB_LAYOUT_TORCHVISION ? LMB_NORM_OPTIONS : 0), \
         .pad = 32, \
     }
 FCOS(fcos_r18_fpn, LMB_BACKBONE_R18, LMB_LAYOUT_MMDET);

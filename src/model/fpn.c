@@ -97,8 +97,9 @@ void lmb_fpn_on_backbone(const lmb_model *m, lmb_nn *nn, lmb_value x, int first,
     const bool torchvision = layout == LMB_LAYOUT_TORCHVISION;
     const double eps = nn->bn_eps;
     lmb_value c[4] = {{0}};
-    /* Published torchvision detectors are meant for frozen norms without it. */
-    if (torchvision && opts->norm_eval)
+    if (opts->norm_eps >= 0)
+        nn->bn_eps = opts->norm_eps;
+    else if (m->zero_eps && opts->norm_eval)
         nn->bn_eps = 0;
     lmb_nn_push(nn, "%s", torchvision ? "backbone.body" : "backbone");
     lmb_backbone_build(nn, (lmb_backbone)m->variant, opts, first, x, c);

@@ -24,6 +24,7 @@ typedef struct lmb_model_opts {
     bool norm_eval; /* backbone's batch norm keeps its running statistics */
     double drop_path; /* Swin: stochastic depth; 0.2 */
     double anchor_scale; /* factor on the sizes of anchors; 1 */
+    double norm_eps; /* of the backbone's batch norms; < 0: the row's */
 } lmb_model_opts;
 extern const lmb_opt lmb_model_opts_table[];
 
@@ -108,6 +109,8 @@ struct lmb_model {
     const char *box_code;
     uint32_t options; /* bit i: row i of lmb_model_opts_table may be set */
     int32_t pad; /* detectors: pictures are padded to a multiple of it (32) */
+    /* The published weights go with norms of eps 0 under norm_eval. */
+    bool zero_eps;
 };
 
 /* A network by its text: the row, its options. */

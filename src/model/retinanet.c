@@ -267,6 +267,7 @@ done:
         .box_code = "deltas", \
         .options = LMB_DENSE_OPTIONS | LMB_ANCHOR_OPTIONS | (more), \
         .pad = 32, \
+        .zero_eps = (layout) == LMB_LAYOUT_TORCHVISION, \
     }
 #define RETINANET(ident, which, layout) RETINANET_WITH(ident, which, layout, 0)
 RETINANET(retinanet_r18_fpn, LMB_BACKBONE_R18, LMB_LAYOUT_MMDET);
@@ -278,7 +279,8 @@ RETINANET(retinanet_x101_fpn, LMB_BACKBONE_X101, LMB_LAYOUT_MMDET);
 RETINANET(retinanet_x101_64x4d_fpn, LMB_BACKBONE_X101_64, LMB_LAYOUT_MMDET);
 RETINANET(retinanet_mv2_fpn, LMB_BACKBONE_MV2, LMB_LAYOUT_MMDET);
 RETINANET(retinanet_sv2_fpn, LMB_BACKBONE_SV2, LMB_LAYOUT_MMDET);
-RETINANET(retinanet_resnet50_fpn, LMB_BACKBONE_R50, LMB_LAYOUT_TORCHVISION);
+RETINANET_WITH(retinanet_resnet50_fpn, LMB_BACKBONE_R50, LMB_LAYOUT_TORCHVISION,
+    LMB_NORM_OPTIONS);
 RETINANET_WITH(retinanet_swin_t_fpn, LMB_BACKBONE_SWIN_T, LMB_LAYOUT_MMDET,
     LMB_SWIN_OPTIONS);
 RETINANET_WITH(retinanet_swin_s_fpn, LMB_BACKBONE_SWIN_S, LMB_LAYOUT_MMDET,

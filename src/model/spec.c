@@ -22,6 +22,7 @@ const lmb_opt lmb_model_opts_table[] = {
     {"norm_eval", "the backbone's batch norms keep their running statistics", LMB_OPT_BOOL, AT(norm_eval), 1, 0, 1, NULL, NULL},
     {"drop_path", "Swin: share of images for which the last block is left out in training", LMB_OPT_F64, AT(drop_path), 0.2, 0, 0.9, NULL, NULL},
     {"anchor_scale", "factor on the sizes of all anchors", LMB_OPT_F64, AT(anchor_scale), 1, 0.0625, 16, NULL, NULL},
+    {"norm_eps", "eps of the backbone's batch norms; -1: 1e-5, or 0 where torchvision's published weights want that", LMB_OPT_F64, AT(norm_eps), -1, -1, 1, NULL, NULL},
     {0},
 };
 /* clang-format on */

@@ -81,7 +81,7 @@ static void take(lmb__work *w, const lmb_proposals_attr *a, state *s)
 
 static lmb_status not_finite(int64_t image, int64_t anchor, const char *what)
 {
-    return LMB_FAIL(LMB_EINVAL,
+    return LMB_FAIL(LMB_ENUMERIC,
         "propose: the %s of anchor %lld of image %lld is not finite", what,
         (long long)anchor, (long long)image);
 }

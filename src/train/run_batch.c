@@ -189,7 +189,10 @@ lmb_status lmb_run_batch(lmb_run *run)
     };
     lmb_step_result r;
     LMB_TRY(lmb_run_cache_give(run, step));
-    LMB_TRY(lmb_train_step_run(step, &batch, &at, &r));
+    const lmb_status st = lmb_train_step_run(step, &batch, &at, &r);
+    if (st == LMB_ENUMERIC) /* boxes cannot be made of what is not finite */
+        return non_finite(run, step, "the network's output", NAN);
+    LMB_TRY(st);
     if (!isfinite(r.loss))
         return non_finite(run, step, "the loss", r.loss);
     LMB_TRY(lmb_run_cache_keep(run, step, &batch));

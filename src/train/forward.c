@@ -93,8 +93,9 @@ static lmb_status run_pass(
     const size_t size = lmb_dtype_size(x->dtype);
     const int64_t row = lmb_tensor_count(x) / x->shape.dim[0];
     if (*out == NULL) {
+        /* RoI taps have as many rows an image as there are proposals. */
         lmb_shape shape = lmb_graph_shape(p->g, p->y);
-        shape.dim[0] = x->shape.dim[0];
+        shape.dim[0] = shape.dim[0] / p->batch * x->shape.dim[0];
         LMB_TRY(lmb_tensor_new(x->dtype, &shape, out));
     }
     const int64_t out_row = lmb_tensor_count(*out) / x->shape.dim[0];

@@ -166,7 +166,7 @@ static lmb_status evaluate(const cli *c, const lmb_run_config *run)
     if (run->data == NULL)
         LMB_TRY(cli_need(c, "data", &missing));
     LMB_TRY(cli_i64(c, "limit", 1, INT32_MAX, &spec.limit));
-    LMB_TRY(cli_bf16(c, &spec.bf16));
+    LMB_TRY(cli_bf16(c, run, &spec.bf16));
     LMB_GOTO(lmb_run_config_data(run, false, &data), st, done);
     LMB_GOTO(open_network(c, run, data, &net), st, done);
     LMB_GOTO(check_task(c, &net, data), st, done);

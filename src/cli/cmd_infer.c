@@ -60,7 +60,7 @@ static lmb_status infer(const cli *c, const lmb_run_config *config)
     };
     LMB_TRY(cli_need(c, "input", &input));
     LMB_TRY(cli_need(c, "output", &output));
-    LMB_TRY(cli_bf16(c, &opts.bf16));
+    LMB_TRY(cli_bf16(c, config, &opts.bf16));
     LMB_GOTO(lmb_npy_load(input, &x), st, done);
     LMB_GOTO(load(c, config->student, x, &net), st, done);
     LMB_GOTO(run_forward(&net, input, x, &opts, &y), st, done);

@@ -151,7 +151,7 @@ static lmb_status open_predictor(
 {
     int64_t size = 0;
     LMB_TRY(cli_i64(c, "size", 8, 4096, &size));
-    LMB_TRY(cli_bf16(c, &p->forward.bf16));
+    LMB_TRY(cli_bf16(c, config, &p->forward.bf16));
     LMB_TRY(cli_open_network(
         c, config->student, NULL, NULL, (int)size, &p->net, &p->about));
     if (lmb_network_detects(&p->net))

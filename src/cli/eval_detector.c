@@ -122,9 +122,10 @@ lmb_status cli_eval_detector(const cli *c, const lmb_network *net,
     LMB_GOTO(lmb_box_truth_load(j.data, &j.truth), st, done);
     LMB_GOTO(name_categories(c, &j), st, done);
     LMB_GOTO(find_boxes(net, spec, &j), st, done);
+    /* A path that cannot be written must not cost the scores. */
+    LMB_GOTO(print(c, metric, &j), st, done);
     if (path != NULL)
         LMB_GOTO(lmb_found_save(path, j.data, j.dt, j.n_dt), st, done);
-    LMB_GOTO(print(c, metric, &j), st, done);
 done:
     fini(&j);
     return st;

@@ -72,12 +72,14 @@ lmb_status cli_open_network(const cli *c, const char *model, const double *mean,
     return LMB_OK;
 }
 
-lmb_status cli_bf16(const cli *c, bool *out)
+lmb_status cli_bf16(const cli *c, const lmb_run_config *config, bool *out)
 {
-    const char *text = cli_value(c, "precision");
+    const int asked = config->train.precision;
     lmb_build_info info;
     lmb_build_info_get(&info);
-    *out = text != NULL && lmb_str_equal_nocase(text, "bf16");
+    *out = asked == LMB_PRECISION_BF16 ||
+        (asked == LMB_PRECISION_AUTO && cli_value(c, "precision") != NULL &&
+            info.bf16);
     if (*out && !info.bf16)
         return LMB_FAIL(LMB_EUNSUPPORTED,
             "--precision bf16: this CPU has no fast bf16 arithmetic");

@@ -32,7 +32,9 @@ lmb_status cli_std(const cli *c, double out[3], bool *given) LMB_MUST_CHECK;
 lmb_status cli_open_network(const cli *c, const char *model, const double *mean,
     const double *std, int size, lmb_network *out,
     lmb_weights_about *about) LMB_MUST_CHECK;
-/* The plan's precision as --precision asks; auto is f32 here. */
-lmb_status cli_bf16(const cli *c, bool *out) LMB_MUST_CHECK;
+/* The precision that flags or configuration ask for; f32 where none does.
+ * EUSAGE, EUNSUPPORTED. */
+lmb_status cli_bf16(
+    const cli *c, const lmb_run_config *config, bool *out) LMB_MUST_CHECK;
 
 #endif

@@ -13,7 +13,11 @@ static const cli_flag flags[] = {
     {"rename", "SET",
         "other people's names into ours; with --model it is found out", NULL,
         NULL},
-    {"size", "N", "input size to note down", NULL, NULL},
+    {"size", "N", "input size to note down; of a detector, the long side", NULL,
+        NULL},
+    {"short-side", "N", "a detector's short side", NULL, NULL},
+    {"channels", "ORDER", "order that the input is expected in: RGB, BGR", NULL,
+        NULL},
     CLI_FLAG_MEAN,
     CLI_FLAG_STD,
     {"names", "FILE", "the classes' names to note down, one a line", NULL,
@@ -39,22 +43,6 @@ static lmb_status rename_as_asked(const cli *c, lmb_weights *w)
     return st;
 }
 
-/* The model's own names of its parameters. */
-static lmb_status rename_for(const lmb_network *net, lmb_weights *w)
-{
-    const int n = lmb_params_count(net->params);
-    const char **names = NULL;
-    const lmb_rename_set *set = NULL;
-    LMB_TRY(LMB_NEW(names, n));
-    for (int i = 0; i < n; i++)
-        names[i] = lmb_params_at(net->params, i)->name;
-    lmb_status st = lmb_rename_guess(w, names, (size_t)n, &set);
-    if (st == LMB_OK && set != NULL)
-        st = lmb_weights_rename(w, set->rules);
-    lmb_free(names);
-    return st;
-}
-
 /* The classes by any tensor that is shaped as a classifier: after renaming
  * its name is the model's; before, every set is tried. */
 static lmb_status find_classes(
@@ -71,29 +59,70 @@ static lmb_status find_classes(
     return LMB_OK;
 }
 
-static lmb_status set_about(const cli *c, const lmb_model *m,
-    const lmb_network *net, const char *path, lmb_weights *w)
+static lmb_status set_channels(const cli *c, lmb_weights_about *about)
+{
+    const char *order = cli_value(c, "channels");
+    if (order == NULL)
+        return LMB_OK;
+    if (!lmb_str_equal_nocase(order, "RGB") &&
+        !lmb_str_equal_nocase(order, "BGR"))
+        return LMB_FAIL(LMB_EUSAGE,
+            "limbeck convert: --channels '%s' is not RGB or BGR", order);
+    (void)snprintf(about->channels, sizeof about->channels, "%s",
+        lmb_str_equal_nocase(order, "BGR") ? "BGR" : "RGB");
+    return LMB_OK;
+}
+
+static lmb_status set_sizes(const cli *c, lmb_weights_about *about)
+{
+    int64_t size = 0, short_side = 0;
+    LMB_TRY(cli_i64(c, "size", 8, 4096, &size));
+    LMB_TRY(cli_i64(c, "short-side", 8, 4096, &short_side));
+    if (size > 0) {
+        about->size = (int)size;
+        about->short_side = 0;
+    }
+    if (short_side > 0)
+        about->short_side = (int)short_side;
+    if (about->short_side > about->size)
+        return LMB_FAIL(LMB_EUSAGE,
+            "limbeck convert: --short-side %d is more than --size, the long "
+            "side, %d",
+            about->short_side, about->size);
+    return LMB_OK;
+}
+
+static bool notes_something(const cli *c)
+{
+    static const char *const noted[] = {
+        "mean", "size", "short-side", "channels"};
+    for (size_t i = 0; i < LMB_COUNT(noted); i++)
+        if (cli_has(c, noted[i]))
+            return true;
+    return false;
+}
+
+static lmb_status set_about(
+    const cli *c, const lmb_network *net, const char *path, lmb_weights *w)
 {
     lmb_weights_about about = {0};
     bool has_mean = false, has_std = false;
-    int64_t size = 0;
     LMB_TRY(lmb_weights_about_read(w, path, &about));
     lmb_status st = LMB_OK;
     LMB_GOTO(cli_three(c, "mean", about.mean, &has_mean), st, done);
     LMB_GOTO(cli_std(c, about.std, &has_std), st, done);
-    LMB_GOTO(cli_i64(c, "size", 8, 4096, &size), st, done);
+    LMB_GOTO(set_sizes(c, &about), st, done);
+    LMB_GOTO(set_channels(c, &about), st, done);
     if (has_mean != has_std)
         LMB_GOTO(LMB_FAIL(LMB_EUSAGE,
                      "limbeck convert: --mean and --std go together"),
             st, done);
     about.has_norm = about.has_norm || has_mean;
-    if (m != NULL) {
-        (void)snprintf(about.model, sizeof about.model, "%s", m->name);
+    if (net->model != NULL) {
+        (void)snprintf(about.model, sizeof about.model, "%s", net->text);
         about.classes = net->classes;
     }
-    if (size > 0)
-        about.size = (int)size;
-    if (m != NULL || has_mean || size > 0)
+    if (net->model != NULL || notes_something(c))
         LMB_GOTO(lmb_weights_about_write(&about, w), st, done);
 done:
     lmb_weights_about_fini(&about);
@@ -134,12 +163,12 @@ static lmb_status set_names(const cli *c, lmb_weights *w)
 }
 
 static lmb_status check_model(
-    const lmb_model *m, const char *path, lmb_weights *w, lmb_network *net)
+    const lmb_model_spec *m, const char *path, lmb_weights *w, lmb_network *net)
 {
     int classes = 0;
-    LMB_TRY(find_classes(w, path, m, &classes));
-    LMB_TRY(lmb_network_new(m, classes, m->default_size, LMB_F32, net));
-    LMB_TRY(rename_for(net, w));
+    LMB_TRY(find_classes(w, path, m->model, &classes));
+    LMB_TRY(lmb_network_make(m, classes, m->model->default_size, LMB_F32, net));
+    LMB_TRY(lmb_weights_use_names_of(net->params, w));
     return lmb_weights_to_params(w, path, net->params);
 }
 
@@ -163,13 +192,14 @@ static lmb_status convert(const cli *c, const lmb_run_config *config)
     lmb_network net = {0};
     lmb_status st = LMB_OK;
     LMB_TRY(cli_need_words(c, 2, "IN and OUT are"));
-    const lmb_model *m =
-        config->student != NULL ? lmb_model_find(config->student) : NULL;
+    lmb_model_spec m;
+    if (config->student != NULL)
+        LMB_TRY(lmb_model_spec_parse(config->student, &m));
     LMB_GOTO(lmb_weights_load(c->words[0], &w), st, done);
     LMB_GOTO(rename_as_asked(c, w), st, done);
-    if (m != NULL)
-        LMB_GOTO(check_model(m, c->words[0], w, &net), st, done);
-    LMB_GOTO(set_about(c, m, &net, c->words[0], w), st, done);
+    if (config->student != NULL)
+        LMB_GOTO(check_model(&m, c->words[0], w, &net), st, done);
+    LMB_GOTO(set_about(c, &net, c->words[0], w), st, done);
     LMB_GOTO(set_names(c, w), st, done);
     LMB_GOTO(lmb_weights_save(c->words[1], w), st, done);
     LMB_GOTO(print(c, c->words[1], w), st, done);

@@ -38,6 +38,7 @@ static lmb_status open_network(const cli *c, const lmb_run_config *run,
     LMB_TRY(cli_open_network(
         c, run->student, mean, std, lmb_dataset_input(data), out, &about));
     const int64_t size = about.size;
+    lmb_network_expect_rgb(out, about.channels);
     lmb_weights_about_fini(&about);
     if (run->pictures.size > 0 || size == 0 || lmb_dataset_is_detection(data) ||
         lmb_dataset_size(data, &height, &width))

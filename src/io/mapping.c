@@ -70,11 +70,26 @@ static const lmb_rename_rule to_torchvision_detector[] = {
     {NULL, NULL},
 };
 
+/* torchvision's RetinaNet and Faster R-CNN as published in 2020: each
+ * convolution has been a block of its own since. */
+static const lmb_rename_rule torchvision_2020[] = {
+    {"backbone.fpn.inner_blocks.*.*", "backbone.fpn.inner_blocks.*.0.*"},
+    {"backbone.fpn.layer_blocks.*.*", "backbone.fpn.layer_blocks.*.0.*"},
+    {"rpn.head.conv.*", "rpn.head.conv.0.0.*"},
+    {"head.*.conv.0.*", "head.*.conv.0.0.*"},
+    {"head.*.conv.2.*", "head.*.conv.1.0.*"},
+    {"head.*.conv.4.*", "head.*.conv.2.0.*"},
+    {"head.*.conv.6.*", "head.*.conv.3.0.*"},
+    {NULL, NULL},
+};
+
 static const lmb_rename_set sets[] = {
     {"kuangliu", "kuangliu/pytorch-cifar: shortcut, linear", kuangliu},
     {"weiaicunzai", "weiaicunzai/pytorch-cifar100: residual_function",
         weiaicunzai},
     {"openmmlab", "OpenMMLab classifiers: backbone., head.fc", openmmlab},
+    {"torchvision_2020", "torchvision's RetinaNet and Faster R-CNN of 2020",
+        torchvision_2020},
     {"resnet_to_mmdet", "torchvision ResNet into an mmdetection backbone",
         to_mmdet},
     {"resnet_to_torchvision_detector",

@@ -1,6 +1,8 @@
 /* network.c: declaring, loading and saving networks. */
 #include "train/network.h"
 
+#include "train/pictures.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -120,7 +122,7 @@ static lmb_status check_finite(const lmb_network *net, const char *path)
         path, bad->name);
 }
 
-static lmb_status from_weights(const lmb_weights *w, const char *path,
+static lmb_status from_weights(lmb_weights *w, const char *path,
     const char *model_name, const lmb_weights_about *about, int default_size,
     lmb_network *net)
 {
@@ -138,6 +140,7 @@ static lmb_status from_weights(const lmb_weights *w, const char *path,
         : default_size > 0           ? default_size
                                      : spec.model->default_size;
     LMB_TRY(lmb_network_make(&spec, classes, size, LMB_F32, net));
+    LMB_TRY(lmb_weights_use_names_of(net->params, w));
     LMB_TRY(lmb_weights_to_params(w, path, net->params));
     return check_finite(net, path);
 }
@@ -169,6 +172,10 @@ lmb_status lmb_network_load(const char *path, const char *model,
             : about.has_norm     ? about.std[c]
                                  : default_std[c];
     }
+    if (lmb_network_detects(&net) && about.size > 0 && about.short_side == 0)
+        about.short_side = about.size < LMB_USUAL_SHORT_SIDE
+            ? about.size
+            : LMB_USUAL_SHORT_SIDE;
     net.side[0] = about.size;
     net.side[1] = about.short_side;
     *out = net;
@@ -181,6 +188,27 @@ done:
     if (st != LMB_OK || about_out == NULL)
         lmb_weights_about_fini(&about);
     return st;
+}
+
+/* The stem is the first convolution of three channels that is built. */
+void lmb_network_expect_rgb(lmb_network *net, const char *channels)
+{
+    if (channels == NULL || strcmp(channels, "BGR") != 0)
+        return;
+    for (int i = 0; i < lmb_params_count(net->params); i++) {
+        lmb_param *p = lmb_params_at(net->params, i);
+        if (p->shape.rank != 4 || p->shape.dim[1] != 3)
+            continue;
+        const int64_t plane = p->shape.dim[2] * p->shape.dim[3];
+        for (int64_t k = 0; k < p->shape.dim[0] * 3 * plane; k += 3 * plane)
+            for (int64_t j = k; j < k + plane; j++) {
+                const double blue = lmb_param_get(p, j);
+                lmb_param_set(p, j, lmb_param_get(p, j + 2 * plane));
+                lmb_param_set(p, j + 2 * plane, blue);
+            }
+        break;
+    }
+    lmb_params_touch(net->params);
 }
 
 lmb_status lmb_network_save(const lmb_network *net, const lmb_dataset *data,

@@ -24,6 +24,12 @@ lmb_status lmb_network_load(const char *path, const char *model,
     const double default_std[3], int default_size, lmb_network *out,
     lmb_weights_about *about_out) LMB_MUST_CHECK;
 
+/* A network whose file says that it was made for channels in the order BGR
+ * (`channels`, lmb_weights_about; NULL: not said) gets the stem that does the
+ * same on RGB, which is what data sets give. Mean and deviation are of R, G, B
+ * in either case. */
+void lmb_network_expect_rgb(lmb_network *net, const char *channels);
+
 /* Writes a network's parameters with its metadata. `data` gives class names;
  * NULL: none. size, short_side: of the input; a classifier's is size x size
  * (short_side 0), a detector's pictures were made to fit these two. */

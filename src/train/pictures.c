@@ -42,7 +42,7 @@ static void set_sides(const lmb_picture_opts *o, lmb_detect_transform *t)
 {
     if (o->size > 0) {
         t->long_side = (int32_t)o->size;
-        t->short_side[0] = smaller(o->size, 800);
+        t->short_side[0] = smaller(o->size, LMB_USUAL_SHORT_SIDE);
     }
     if (o->short_side > 0)
         t->short_side[0] = smaller(o->short_side, t->long_side);

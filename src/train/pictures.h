@@ -5,6 +5,9 @@
 #include "data/detect_transform.h"
 #include "train/run_config.h"
 
+/* Where only the long side is told, the short one is this or the long one. */
+enum { LMB_USUAL_SHORT_SIDE = 800 };
+
 /* The transform that the options ask for on this set; mean and deviation are
  * the network's. EINVAL names the option. */
 lmb_status lmb_picture_transform(const lmb_picture_opts *opts,

@@ -91,6 +91,7 @@ static lmb_status open_teacher(lmb_run *run, int i)
         input_size(run), net, &about));
     run->n_teachers = i + 1;
     warn_of_size(run, t, about.size);
+    lmb_network_expect_rgb(net, about.channels);
     lmb_weights_about_fini(&about);
     if (lmb_network_detects(net) != lmb_network_detects(&run->student))
         return LMB_FAIL(LMB_EINVAL,

@@ -110,7 +110,7 @@ static lmb_status load_classifier(part *from)
 
 /* Another detector's file (of other classes, say) gives what fits, if the
  * backbone is the same. */
-static lmb_status load_file(const lmb_run *run, const char *path)
+static lmb_status load_file(lmb_run *run, const char *path)
 {
     lmb_weights *w = NULL;
     const char *first = NULL;
@@ -127,6 +127,9 @@ static lmb_status load_file(const lmb_run *run, const char *path)
         st = load_part(&from);
     else
         st = lmb_weights_to_params(w, path, net->params);
+    if (st == LMB_OK)
+        lmb_network_expect_rgb(
+            &run->student, lmb_weights_meta_get(w, "channel_order"));
     lmb_weights_free(w);
     return st;
 }

@@ -6,6 +6,7 @@
 #include "train/weights_io.h"
 
 #include "base/str.h"
+#include "io/mapping.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -134,6 +135,21 @@ lmb_status lmb_weights_to_params(
         LMB_TRY(lmb_param_load(p, lmb_weights_find(w, p->name)));
     }
     return LMB_OK;
+}
+
+lmb_status lmb_weights_use_names_of(const lmb_params *store, lmb_weights *w)
+{
+    const int n = lmb_params_count(store);
+    const char **names = NULL;
+    const lmb_rename_set *set = NULL;
+    LMB_TRY(LMB_NEW(names, n));
+    for (int i = 0; i < n; i++)
+        names[i] = lmb_params_at(store, i)->name;
+    lmb_status st = lmb_rename_guess(w, names, (size_t)n, &set);
+    if (st == LMB_OK && set != NULL)
+        st = lmb_weights_rename(w, set->rules);
+    lmb_free(names);
+    return st == LMB_ENOTFOUND ? LMB_OK : st;
 }
 
 lmb_status lmb_weights_classes(

@@ -16,6 +16,12 @@
 lmb_status lmb_weights_to_params(
     const lmb_weights *w, const char *path, lmb_params *store) LMB_MUST_CHECK;
 
+/* Other people's names turned into those of the store, by the built-in set
+ * (io/mapping.h) after which all of them are there; names stay as they are
+ * where none does that, for lmb_weights_to_params to list. ENOMEM. */
+lmb_status lmb_weights_use_names_of(
+    const lmb_params *store, lmb_weights *w) LMB_MUST_CHECK;
+
 /* Classes of the file by the shape of the model's classifier. Errors: EFORMAT
  * if the file has no such tensor. */
 lmb_status lmb_weights_classes(const lmb_weights *w, const char *path,

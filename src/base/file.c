@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { PATH_SIZE = 4096, LINKS_MAX = 40 };
+
 lmb_status lmb_file_open(const char *path, lmb_file *out)
 {
     *out = (lmb_file){0};
@@ -57,20 +59,71 @@ void lmb_file_close(lmb_file *file)
 static lmb_status not_written(const lmb_writer *w, int error)
 {
     return LMB_FAIL(LMB_EIO, "%s: not written: %s%s", w->path_, strerror(error),
-        lmb_path_exists(w->path_) ? "; the old file is untouched" : "");
+        w->temporary_ != NULL && lmb_path_exists(w->path_)
+            ? "; the old file is untouched"
+            : "");
+}
+
+/* If `path` is a symbolic link, replaces it by what the link says. That need
+ * not exist, so realpath() is no help. */
+static bool follow_link(char path[PATH_SIZE])
+{
+    char target[PATH_SIZE];
+    const ssize_t n = readlink(path, target, sizeof target);
+    if (n <= 0)
+        return false;
+    const char *slash = strrchr(path, '/');
+    const size_t dir =
+        target[0] == '/' || slash == NULL ? 0 : (size_t)(slash + 1 - path);
+    if (dir + (size_t)n >= PATH_SIZE)
+        return false;
+    memcpy(path + dir, target, (size_t)n);
+    path[dir + (size_t)n] = '\0';
+    return true;
+}
+
+/* The name of the file that `path` leads to; `path` itself if that is in a
+ * ring of links. */
+static lmb_status resolve_links(const char *path, char out[PATH_SIZE])
+{
+    int links = 0;
+    if (strlen(path) >= PATH_SIZE)
+        return LMB_FAIL(
+            LMB_EINVAL, "path of %zu bytes is too long", strlen(path));
+    (void)snprintf(out, PATH_SIZE, "%s", path);
+    while (links < LINKS_MAX && follow_link(out))
+        links++;
+    if (links == LINKS_MAX)
+        (void)snprintf(out, PATH_SIZE, "%s", path);
+    return LMB_OK;
+}
+
+/* The file that is to be, or the temporary one that will become it. */
+static lmb_status name_file(const char *path, bool replace, lmb_writer *w)
+{
+    const size_t size = strlen(path) + 32;
+    LMB_TRY(LMB_NEW(w->path_, size));
+    (void)snprintf(w->path_, size, "%s", path);
+    if (!replace)
+        return LMB_OK;
+    LMB_TRY(LMB_NEW(w->temporary_, size));
+    (void)snprintf(w->temporary_, size, "%s.tmp.%ld", path, (long)getpid());
+    return LMB_OK;
 }
 
 lmb_status lmb_writer_open(const char *path, lmb_writer *out)
 {
+    char target[PATH_SIZE];
+    struct stat info;
     *out = (lmb_writer){0};
     lmb_writer w = {0};
     lmb_status st = LMB_OK;
-    const size_t size = strlen(path) + 32;
-    LMB_GOTO(LMB_NEW(w.path_, size), st, failed);
-    LMB_GOTO(LMB_NEW(w.temporary_, size), st, failed);
-    (void)snprintf(w.path_, size, "%s", path);
-    (void)snprintf(w.temporary_, size, "%s.tmp.%ld", path, (long)getpid());
-    w.stream_ = fopen(w.temporary_, "wb");
+    /* First as it stands: the link /dev/stdout leads to no name of a pipe. */
+    const bool replace = stat(path, &info) != 0 || S_ISREG(info.st_mode);
+    if (replace)
+        LMB_TRY(resolve_links(path, target));
+    LMB_GOTO(name_file(replace ? target : path, replace, &w), st, failed);
+    w.stream_ = fopen(replace ? w.temporary_ : w.path_, "wb");
     if (w.stream_ == NULL) {
         st = not_written(&w, errno);
         goto failed;
@@ -92,6 +145,8 @@ lmb_status lmb_writer_write(lmb_writer *w, const void *bytes, size_t size)
 
 lmb_status lmb_writer_reserve(lmb_writer *w, int64_t size)
 {
+    if (w->temporary_ == NULL)
+        return LMB_OK; /* a pipe or device has no size */
     const int fd = fileno(w->stream_);
     int error = posix_fallocate(fd, 0, (off_t)size);
     /* Some file systems cannot: the size is set all the same. */
@@ -119,7 +174,7 @@ lmb_status lmb_writer_write_at(
 /* So that the rename itself survives a power cut. */
 static void sync_directory_of(const char *path)
 {
-    char dir[4096];
+    char dir[PATH_SIZE];
     (void)snprintf(dir, sizeof dir, "%s", path);
     char *slash = strrchr(dir, '/');
     if (slash == NULL)
@@ -147,7 +202,8 @@ lmb_status lmb_writer_commit(lmb_writer *w)
 {
     FILE *stream = w->stream_;
     wait_for_test();
-    bool good = fflush(stream) == 0 && fsync(fileno(stream)) == 0;
+    const bool replace = w->temporary_ != NULL; /* else nothing to sync */
+    bool good = fflush(stream) == 0 && (!replace || fsync(fileno(stream)) == 0);
     int error = errno;
     if (fclose(stream) != 0 && good) {
         good = false;
@@ -155,15 +211,15 @@ lmb_status lmb_writer_commit(lmb_writer *w)
     }
     w->stream_ = NULL;
     wait_for_test();
-    if (good && rename(w->temporary_, w->path_) != 0) {
+    if (good && replace && rename(w->temporary_, w->path_) != 0) {
         good = false;
         error = errno;
     }
     lmb_status st = LMB_OK;
-    if (good)
-        sync_directory_of(w->path_);
-    else
+    if (!good)
         st = not_written(w, error);
+    else if (replace)
+        sync_directory_of(w->path_);
     lmb_writer_abort(w);
     return st;
 }
@@ -212,7 +268,7 @@ static lmb_status make_dir(const char *path, bool must_be_new)
 /* All the directories of `path`; the last one new, or there already. */
 static lmb_status make_dirs(const char *path, bool must_be_new)
 {
-    char part[4096];
+    char part[PATH_SIZE];
     size_t length = strlen(path);
     if (length >= sizeof part)
         return LMB_FAIL(LMB_EINVAL, "path of %zu bytes is too long", length);
@@ -243,7 +299,7 @@ lmb_status lmb_make_new_dir(const char *path)
 /* Removes the regular files of a directory that `chosen` names. */
 static void remove_files(const char *dir, bool (*chosen)(const char *name))
 {
-    char path[4096];
+    char path[PATH_SIZE];
     DIR *d = opendir(dir);
     if (d == NULL)
         return;

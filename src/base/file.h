@@ -17,10 +17,14 @@ void lmb_file_close(lmb_file *file);
 
 /* A file that appears under its name only when complete: written to
  * "<path>.tmp.<pid>", synced, renamed; the directory is synced too. A kill at
- * any instant leaves the old file or the new one. */
+ * any instant leaves the old file or the new one. If `path` is a symbolic link,
+ * all that happens to the file it points to, and the link stays. What is there
+ * and no regular file (a pipe, /dev/null, /dev/stdout) is written to as it is:
+ * nothing replaces it, and what was written cannot be taken back. EIO for a
+ * directory. */
 typedef struct lmb_writer {
     void *stream_; /* FILE */
-    char *path_, *temporary_;
+    char *path_, *temporary_; /* temporary_ is NULL if path_ is written to */
 } lmb_writer;
 lmb_status lmb_writer_open(const char *path, lmb_writer *out) LMB_MUST_CHECK;
 lmb_status lmb_writer_write(

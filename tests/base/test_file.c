@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -133,6 +134,114 @@ static void a_failed_write_says_which_file(void **state)
     CHECK_ERR(lmb_file_write(at("no/where"), "", 0), LMB_EIO, "no/where");
 }
 
+static bool is_pipe(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0 && S_ISFIFO(info.st_mode);
+}
+
+static bool is_link(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
+}
+
+/* What a device or a pipe gets, and nothing replaces it: as root that would
+ * leave the machine without its /dev/null. */
+static void a_pipe_is_written_to_and_stays(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"fifo", "link_to_fifo"};
+    char text[8] = "";
+    lmb_writer w = {0};
+    assert_int_equal(mkfifo(at("fifo"), 0600), 0);
+    assert_int_equal(symlink("fifo", at("link_to_fifo")), 0);
+    const int fd = open(at("fifo"), O_RDWR | O_NONBLOCK);
+    assert_true(fd >= 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(lmb_writer_open(at(names[i]), &w));
+        assert_false(lmb_path_exists(temporary(names[i])));
+        CHECK_OK(lmb_writer_reserve(&w, 1 << 20));
+        CHECK_OK(lmb_writer_write(&w, "text", 4));
+        CHECK_OK(lmb_writer_commit(&w));
+        assert_int_equal(read(fd, text, sizeof text), 4);
+        assert_memory_equal(text, "text", 4);
+    }
+    CHECK_OK(lmb_writer_open(at("fifo"), &w));
+    CHECK_ERR(lmb_writer_write_at(&w, 0, "x", 1), LMB_EIO, "fifo: not written");
+    assert_null(strstr(lmb_last_error(), "untouched"));
+    lmb_writer_abort(&w);
+    assert_true(is_pipe(at("fifo")));
+    assert_true(is_link(at("link_to_fifo")));
+    assert_int_equal(close(fd), 0);
+}
+
+/* A number of /proc/self/fd leads to a pipe without a name, as /dev/stdout
+ * does in a pipeline. */
+static void a_pipe_without_a_name_is_written_to(void **state)
+{
+    (void)state;
+    char path[64];
+    char text[8] = "";
+    int fd[2];
+    assert_int_equal(pipe(fd), 0);
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd[1]);
+    if (lmb_path_exists(path)) {
+        CHECK_OK(lmb_file_write(path, "text", 4));
+        assert_int_equal(read(fd[0], text, sizeof text), 4);
+    }
+    (void)close(fd[0]);
+    (void)close(fd[1]);
+}
+
+static void links_lead_to_the_file_written(void **state)
+{
+    (void)state;
+    CHECK_OK(lmb_make_dirs(at("deep")));
+    CHECK_OK(lmb_file_write(at("deep/file"), "old", 3));
+    assert_int_equal(symlink("deep/file", at("link")), 0);
+    assert_int_equal(symlink(at("link"), at("absolute")), 0);
+    assert_int_equal(symlink("../absolute", at("deep/up")), 0);
+    CHECK_OK(lmb_file_write(at("link"), "one", 3));
+    check_content(at("deep/file"), "one");
+    CHECK_OK(lmb_file_write(at("deep/up"), "two", 3));
+    check_content(at("deep/file"), "two");
+    assert_true(is_link(at("link")));
+    assert_true(is_link(at("absolute")));
+    assert_true(is_link(at("deep/up")));
+    /* An aborted write leaves the old file and link here, too. */
+    lmb_writer w = {0};
+    CHECK_OK(lmb_writer_open(at("absolute"), &w));
+    assert_true(lmb_path_exists(temporary("deep/file")));
+    CHECK_OK(lmb_writer_write(&w, "three", 5));
+    lmb_writer_abort(&w);
+    assert_false(lmb_path_exists(temporary("deep/file")));
+    check_content(at("link"), "two");
+    /* A link to what is not there yet makes it. */
+    assert_int_equal(symlink("deep/later", at("dangling")), 0);
+    CHECK_OK(lmb_file_write(at("dangling"), "new", 3));
+    check_content(at("deep/later"), "new");
+    assert_true(is_link(at("dangling")));
+    lmb_remove_dir(at("deep"));
+}
+
+static void directories_are_not_written_over(void **state)
+{
+    (void)state;
+    lmb_writer w = {0};
+    CHECK_OK(lmb_make_dirs(at("folder")));
+    assert_int_equal(symlink("folder", at("link_to_folder")), 0);
+    CHECK_ERR(lmb_writer_open(at("folder"), &w), LMB_EIO,
+        "folder: not written: Is a directory");
+    CHECK_ERR(lmb_writer_open(at("link_to_folder"), &w), LMB_EIO,
+        "link_to_folder: not written: Is a directory");
+    lmb_remove_dir(at("folder"));
+    char path[5000];
+    memset(path, 'x', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    CHECK_ERR(lmb_writer_open(path, &w), LMB_EINVAL, "4999 bytes is too long");
+}
+
 static void only_regular_files_are_read(void **state)
 {
     (void)state;
@@ -214,6 +323,10 @@ int main(void)
         cmocka_unit_test(no_room_is_found_before_the_work),
         cmocka_unit_test(an_aborted_write_leaves_nothing),
         cmocka_unit_test(a_failed_write_says_which_file),
+        cmocka_unit_test(a_pipe_is_written_to_and_stays),
+        cmocka_unit_test(a_pipe_without_a_name_is_written_to),
+        cmocka_unit_test(links_lead_to_the_file_written),
+        cmocka_unit_test(directories_are_not_written_over),
         cmocka_unit_test(only_regular_files_are_read),
         cmocka_unit_test(what_killed_writers_left_is_removed),
         cmocka_unit_test(directories),

@@ -54,7 +54,7 @@ static void weights_text(const lmb_weights *w, lmb_str *out)
     if (w->unwrapped != NULL)
         lmb_str_printf(out, "%-14s %s\n", "unwrapped", w->unwrapped);
     if (w->ignored > 0)
-        lmb_str_printf(out, "%-14s %lld entries that are not tensors\n",
+        lmb_str_printf(out, "%-14s %lld entries that were left out\n",
             "ignored", (long long)w->ignored);
     for (size_t i = 0; i < w->meta_count; i++)
         if (strcmp(w->meta[i].key, "format") != 0) /* "pt", for Python */

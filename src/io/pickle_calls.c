@@ -2,8 +2,12 @@
  *
  * GLOBAL looks a name up in globals[]; REDUCE, NEWOBJ and BUILD know what
  * those few make of their arguments, and a persistent id is a storage of
- * torch's. Sources: torch/_utils.py, torch/serialization.py; __reduce__ of
- * numpy's ndarray, dtype and scalars. */
+ * torch's. Any other name is refused, or opaque if the caller allows that: it
+ * stands for itself and for all that is made of it, and swallows arguments,
+ * states and items. That is as safe, for a name is only ever compared with
+ * those of the table; there is no code here that could import or call it.
+ * Sources: torch/_utils.py, torch/serialization.py; __reduce__ of numpy's
+ * ndarray, dtype and scalars. */
 #include "io/pickle_machine.h"
 #include "io/raw.h"
 #include "tensor/shape.h"
@@ -81,6 +85,27 @@ static int shown(size_t length)
     return (int)(length < NAME_SHOWN ? length : NAME_SHOWN);
 }
 
+/* The name is cut, so that a long one used often takes no memory to speak of
+ * beyond the input's. */
+static lmb_status push_opaque(
+    lmb_pk_machine *m, lmb_pk_text module, lmb_pk_text name)
+{
+    const size_t before = (size_t)shown(module.length);
+    const size_t after = (size_t)shown(name.length);
+    lmb_pk *value = NULL;
+    char *text = NULL;
+    LMB_TRY(lmb__pk_take(m, before + 1 + after, &text));
+    memcpy(text, module.bytes, before);
+    text[before] = '.';
+    memcpy(text + before + 1, name.bytes, after);
+    LMB_TRY(lmb__pk_push_new(m, LMB_PK_OPAQUE, &value));
+    value->opaque = true;
+    value->u.text = (lmb_pk_text){text, before + 1 + after};
+    if (m->out->opaque == NULL)
+        m->out->opaque = value;
+    return LMB_OK;
+}
+
 lmb_status lmb__pk_global(
     lmb_pk_machine *m, lmb_pk_text module, lmb_pk_text name)
 {
@@ -90,14 +115,14 @@ lmb_status lmb__pk_global(
             !lmb__pk_text_is(name, globals[i].name))
             continue;
         LMB_TRY(lmb__pk_push_new(m, LMB_PK_GLOBAL, &value));
-        value->global_ = (int32_t)i;
+        value->global_ = (int16_t)i;
         return LMB_OK;
     }
+    if (m->any_global)
+        return push_opaque(m, module, name);
     return LMB_FAIL(LMB_EFORMAT,
-        "%s: global '%.*s.%.*s' is not allowed in a weights file; of a whole "
-        "model save model.state_dict()",
-        m->name, shown(module.length), module.bytes, shown(name.length),
-        name.bytes);
+        "%s: global '%.*s.%.*s' is not allowed in a file of data", m->name,
+        shown(module.length), module.bytes, shown(name.length), name.bytes);
 }
 
 static global_id id_of(const lmb_pk *value)
@@ -199,7 +224,7 @@ static lmb_status make_dict(
         if ((pair->kind != LMB_PK_LIST && pair->kind != LMB_PK_TUPLE) ||
             pair->u.list.count != 2)
             return bad_call(m, callee);
-        LMB_TRY(lmb__pk_list_add(m, &result->u.list, pair->u.list.items, 2));
+        LMB_TRY(lmb__pk_list_add(m, result, pair->u.list.items, 2));
     }
     return LMB_OK;
 }
@@ -370,6 +395,18 @@ static lmb_status call(
     }
 }
 
+/* What makes a call's result opaque: its callee, or an argument that a callee
+ * we know cannot do without (a tensor's storage). NULL if nothing. */
+static lmb_pk *opaque_part(lmb_pk *callee, const lmb_pk *args)
+{
+    if (callee->kind == LMB_PK_OPAQUE)
+        return callee;
+    for (size_t i = 0; i < args->u.list.count; i++)
+        if (args->u.list.items[i]->kind == LMB_PK_OPAQUE)
+            return args->u.list.items[i];
+    return NULL;
+}
+
 /* REDUCE and NEWOBJ: callee and arguments lie on the stack. */
 lmb_status lmb__pk_call(lmb_pk_machine *m)
 {
@@ -377,16 +414,26 @@ lmb_status lmb__pk_call(lmb_pk_machine *m)
     lmb_pk *args = NULL;
     LMB_TRY(lmb__pk_pop(m, &args));
     LMB_TRY(lmb__pk_pop(m, &callee));
-    if (callee->kind != LMB_PK_GLOBAL || args->kind != LMB_PK_TUPLE)
+    const bool known = callee->kind == LMB_PK_GLOBAL;
+    if ((!known && callee->kind != LMB_PK_OPAQUE) || args->kind != LMB_PK_TUPLE)
         return lmb__pk_bad(
             m, "calls something that is no global, or with no tuple");
-    return call(m, callee, args);
+    lmb_pk *opaque = opaque_part(callee, args);
+    return opaque != NULL ? lmb__pk_push(m, opaque) : call(m, callee, args);
 }
 
-/* (version, shape, dtype, is_fortran, data) */
+/* (version, shape, dtype, is_fortran, data); without its dtype an array is as
+ * unknown as that. */
 static lmb_status build_array(
-    lmb_pk_machine *m, lmb_pk_array *a, const lmb_pk *state)
+    lmb_pk_machine *m, lmb_pk *array, const lmb_pk *state)
 {
+    lmb_pk_array *a = array->u.array;
+    const lmb_pk *opaque =
+        state->kind == LMB_PK_TUPLE ? argument(state, 2, LMB_PK_OPAQUE) : NULL;
+    if (opaque != NULL) {
+        *array = *opaque;
+        return LMB_OK;
+    }
     if (state->kind != LMB_PK_TUPLE || state->u.list.count != 5 ||
         state->u.list.items[0]->kind != LMB_PK_INT)
         return lmb__pk_bad(m, "a NumPy array with a malformed state");
@@ -416,8 +463,10 @@ lmb_status lmb__pk_build(lmb_pk_machine *m)
     LMB_TRY(lmb__pk_pop(m, &state));
     LMB_TRY(lmb__pk_need(m, 1));
     lmb_pk *object = m->stack[m->count - 1];
+    if (object->kind == LMB_PK_OPAQUE)
+        return LMB_OK;
     if (object->kind == LMB_PK_ARRAY)
-        return build_array(m, object->u.array, state);
+        return build_array(m, object, state);
     if (object->kind == LMB_PK_DTYPE)
         return build_dtype(m, &object->u.dtype, state);
     if (object->kind != LMB_PK_DICT || state->kind != LMB_PK_DICT)
@@ -426,22 +475,38 @@ lmb_status lmb__pk_build(lmb_pk_machine *m)
      * those of a Namespace are its content. */
     if (globals[object->global_].id == G_NAMESPACE && object != state)
         return lmb__pk_list_add(
-            m, &object->u.list, state->u.list.items, state->u.list.count);
+            m, object, state->u.list.items, state->u.list.count);
     return LMB_OK;
 }
 
-/* ("storage", type, key, location, count[, view]) */
+/* ("module", class, file, source): how torch before 1.6 names a network's
+ * class; the class, or NULL if `id` is something else. */
+static lmb_pk *module_class(const lmb_pk *id)
+{
+    if (id->kind != LMB_PK_TUPLE || id->u.list.count < 2 ||
+        !lmb_pk_is(id->u.list.items[0], "module") ||
+        id->u.list.items[1]->kind != LMB_PK_OPAQUE)
+        return NULL;
+    return id->u.list.items[1];
+}
+
+/* ("storage", type, key, location, count[, view]); a type that we do not know
+ * makes the storage opaque, and so its tensors. */
 lmb_status lmb__pk_persistent(lmb_pk_machine *m)
 {
     lmb_pk *id = NULL;
     lmb_pk *value = NULL;
     lmb_pk_storage *s = NULL;
     LMB_TRY(lmb__pk_pop(m, &id));
+    if (module_class(id) != NULL)
+        return lmb__pk_push(m, module_class(id));
     if (id->kind != LMB_PK_TUPLE || id->u.list.count < 5 ||
         !lmb_pk_is(id->u.list.items[0], "storage"))
         return lmb__pk_bad(
             m, "a persistent object that is no tensor's storage");
     lmb_pk **item = id->u.list.items;
+    if (item[1]->kind == LMB_PK_OPAQUE)
+        return lmb__pk_push(m, item[1]);
     if (id_of(item[1]) != G_STORAGE || !lmb_pk_is_text(item[2]) ||
         item[4]->kind != LMB_PK_INT || item[4]->u.integer < 0)
         return lmb__pk_bad(m, "a malformed storage");

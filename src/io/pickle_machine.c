@@ -87,9 +87,12 @@ static lmb_status list_reserve(
 }
 
 lmb_status lmb__pk_list_add(
-    lmb_pk_machine *m, lmb_pk_list *list, lmb_pk **items, size_t count)
+    lmb_pk_machine *m, lmb_pk *container, lmb_pk **items, size_t count)
 {
+    lmb_pk_list *list = &container->u.list;
     LMB_TRY(list_reserve(m, list, count));
+    for (size_t i = 0; i < count; i++)
+        container->opaque = container->opaque || items[i]->opaque;
     if (count > 0)
         memcpy(list->items + list->count, items, count * sizeof *items);
     list->count += count;

@@ -18,6 +18,7 @@ typedef struct lmb_pk_machine {
     size_t memo_size; /* slots; unset ones are NULL */
     size_t memo_used; /* values put: the index of the next MEMOIZE */
     bool stopped;
+    bool any_global; /* unknown ones are opaque, not refused */
     uint8_t opcode;
 } lmb_pk_machine;
 
@@ -35,10 +36,11 @@ size_t lmb__pk_floor(const lmb_pk_machine *m);
 /* There must be `count` values above the last mark. */
 lmb_status lmb__pk_need(const lmb_pk_machine *m, size_t count) LMB_MUST_CHECK;
 lmb_status lmb__pk_pop(lmb_pk_machine *m, lmb_pk **out) LMB_MUST_CHECK;
-lmb_status lmb__pk_list_add(lmb_pk_machine *m, lmb_pk_list *list,
+/* Adds to a list, tuple or dict. */
+lmb_status lmb__pk_list_add(lmb_pk_machine *m, lmb_pk *container,
     lmb_pk **items, size_t count) LMB_MUST_CHECK;
 
-/* pickle_calls.c: the names allowed, and what comes of them. */
+/* pickle_calls.c: the names we know, and what comes of them and of others. */
 lmb_status lmb__pk_global(
     lmb_pk_machine *m, lmb_pk_text module, lmb_pk_text name) LMB_MUST_CHECK;
 lmb_status lmb__pk_call(lmb_pk_machine *m) LMB_MUST_CHECK;

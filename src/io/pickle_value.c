@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { CODE_SHOWN = 80 };
+enum { CODE_SHOWN = 80, NESTING_MAX = 100 };
 
 bool lmb__pk_text_is(lmb_pk_text text, const char *word)
 {
@@ -40,6 +40,21 @@ const lmb_pk *lmb_pk_get(const lmb_pk *dict, const char *key)
     for (size_t i = dict->u.list.count; i >= 2; i -= 2)
         if (lmb_pk_is(dict->u.list.items[i - 2], key))
             return dict->u.list.items[i - 1];
+    return NULL;
+}
+
+const lmb_pk *lmb_pk_opaque_in(const lmb_pk *value)
+{
+    for (int depth = 0; depth < NESTING_MAX; depth++) {
+        size_t i = 0;
+        if (!value->opaque || value->kind == LMB_PK_OPAQUE)
+            return value->opaque ? value : NULL;
+        while (i < value->u.list.count && !value->u.list.items[i]->opaque)
+            i++;
+        if (i == value->u.list.count)
+            return NULL;
+        value = value->u.list.items[i];
+    }
     return NULL;
 }
 

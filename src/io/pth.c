@@ -5,8 +5,12 @@
  *            object, a list of storage keys; then for each key a count (i64)
  *            and that many elements.
  * A checkpoint holds a state dict somewhere inside; state_dict_of() finds it
- * under the names that training scripts use. Source: torch/serialization.py
- * of torch 1.13. */
+ * under the names that training scripts use. The rest of the checkpoint (the
+ * optimizer, arguments, a log) may hold objects of any class, a hostile one
+ * too: nothing is ever made of them, so they do not stand in the way of the
+ * weights. In the state dict itself, and where a model is due, such an object
+ * is an error: left out in silence it would be a tensor missing. Source:
+ * torch/serialization.py of torch 1.13. */
 #include "io/pth.h"
 
 #include "base/str.h"
@@ -28,8 +32,6 @@ static const int64_t tensors_floor = (int64_t)64 << 20;
 /* Where a checkpoint's model is kept, most telling first. */
 static const char *const wrappers[] = {
     "state_dict", "model_state_dict", "model", "net", "student"};
-/* What wrapper modules put before every name. */
-static const char *const prefixes[] = {"module.", "_orig_mod."};
 
 /* The bytes of a storage, from either form. */
 typedef struct source source;
@@ -60,14 +62,23 @@ static bool holds_tensors(const lmb_pk *dict)
     return false;
 }
 
+/* A value that can be the model under one of wrappers[]: its state dict, or
+ * the whole of it, which we cannot read. */
+static bool is_model(const lmb_pk *value)
+{
+    return value->kind == LMB_PK_OPAQUE ||
+        (value->kind == LMB_PK_DICT && value->u.list.count > 0);
+}
+
 /* The value of `dict` where its model is, and the key; NULL if it has none
- * or is the state dict itself. */
+ * or is the state dict itself. An opaque model is not passed over for another
+ * dict of tensors, which would be something else. */
 static const lmb_pk *inner_dict(const lmb_pk *dict, const lmb_pk **key)
 {
     for (size_t k = 0; k < LMB_COUNT(wrappers); k++)
         for (size_t i = 0; i + 1 < dict->u.list.count; i += 2) {
             const lmb_pk *value = dict->u.list.items[i + 1];
-            if (value->kind == LMB_PK_DICT && value->u.list.count > 0 &&
+            if (is_model(value) &&
                 lmb_pk_is(dict->u.list.items[i], wrappers[k])) {
                 *key = dict->u.list.items[i];
                 return value;
@@ -87,9 +98,23 @@ static const lmb_pk *inner_dict(const lmb_pk *dict, const lmb_pk **key)
     return holds_tensors(dict) ? NULL : only;
 }
 
-static lmb_status no_state_dict(const source *s, const lmb_pk *dict)
+static lmb_status whole_model(const source *s, const lmb_pk *opaque)
+{
+    return LMB_FAIL(LMB_EFORMAT,
+        "%s: global '%.*s' is not allowed in a weights file; of a whole model "
+        "save model.state_dict()",
+        s->file, (int)opaque->u.text.length, opaque->u.text.bytes);
+}
+
+static lmb_status no_state_dict(
+    const source *s, const lmb_pickle *pickle, const lmb_pk *dict)
 {
     lmb_str keys = {0};
+    if (pickle->opaque != NULL)
+        return whole_model(s, pickle->opaque);
+    if (dict->kind != LMB_PK_DICT)
+        return LMB_FAIL(
+            LMB_EFORMAT, "%s: the object saved is no dict of tensors", s->file);
     for (size_t i = 0; i < dict->u.list.count && i < 20; i += 2) {
         const lmb_pk *key = dict->u.list.items[i];
         if (lmb_pk_is_text(key))
@@ -104,13 +129,11 @@ static lmb_status no_state_dict(const source *s, const lmb_pk *dict)
 }
 
 /* Descends to the dict of tensors; notes the way in `way`. */
-static lmb_status state_dict_of(const source *s, const lmb_pk *root,
+static lmb_status state_dict_of(const source *s, const lmb_pickle *pickle,
     lmb_weights *w, lmb_str *way, const lmb_pk **out)
 {
-    if (root->kind != LMB_PK_DICT)
-        return LMB_FAIL(
-            LMB_EFORMAT, "%s: the object saved is no dict of tensors", s->file);
-    for (int depth = 0;; depth++) {
+    const lmb_pk *root = pickle->root;
+    for (int depth = 0; root->kind == LMB_PK_DICT; depth++) {
         const lmb_pk *key = NULL;
         const lmb_pk *inner = inner_dict(root, &key);
         if (inner == NULL)
@@ -122,8 +145,12 @@ static lmb_status state_dict_of(const source *s, const lmb_pk *root,
         w->ignored += (int64_t)(root->u.list.count / 2) - 1;
         root = inner;
     }
+    if (root->kind == LMB_PK_OPAQUE)
+        return whole_model(s, root);
+    if (root->kind != LMB_PK_DICT || !holds_tensors(root))
+        return no_state_dict(s, pickle, root);
     *out = root;
-    return holds_tensors(root) ? LMB_OK : no_state_dict(s, root);
+    return LMB_OK;
 }
 
 static lmb_status copy_tensor(
@@ -154,25 +181,23 @@ static lmb_status copy_tensor(
     return LMB_OK;
 }
 
-/* How much of every tensor's name is a wrapper module's. */
-static size_t common_prefix(const lmb_pk *dict, lmb_str *way)
+/* What only an unknown class or function could make may be a tensor, or hold
+ * one, and must not be left out. */
+static lmb_status check_known(
+    const source *s, const lmb_pk *key, const lmb_pk *value)
 {
-    size_t cut = 0;
-    for (size_t k = 0; k < LMB_COUNT(prefixes); k++) {
-        const size_t n = strlen(prefixes[k]);
-        bool all = true;
-        for (size_t i = 0; i + 1 < dict->u.list.count; i += 2) {
-            const lmb_pk *key = dict->u.list.items[i];
-            if (is_array(dict->u.list.items[i + 1]) && lmb_pk_is_text(key))
-                all = all && key->u.text.length > cut + n &&
-                    memcmp(key->u.text.bytes + cut, prefixes[k], n) == 0;
-        }
-        if (!all)
-            continue;
-        cut += n;
-        lmb_str_printf(way, "%s%s", way->length > 0 ? ", " : "", prefixes[k]);
-    }
-    return cut;
+    if (!value->opaque)
+        return LMB_OK;
+    const lmb_pk *opaque = lmb_pk_opaque_in(value);
+    const lmb_pk_text name =
+        lmb_pk_is_text(key) ? key->u.text : (lmb_pk_text){"?", 1};
+    const lmb_pk_text global =
+        opaque != NULL ? opaque->u.text : (lmb_pk_text){"?", 1};
+    return LMB_FAIL(LMB_EFORMAT,
+        "%s: '%.*s' of the state dict: global '%.*s' is not allowed in a "
+        "weights file; save plain tensors",
+        s->file, shown(name.length), name.bytes, (int)global.length,
+        global.bytes);
 }
 
 static lmb_status add_tensor(
@@ -200,33 +225,29 @@ done:
     return st;
 }
 
-static lmb_status add_all(
-    source *s, const lmb_pk *dict, lmb_weights *w, lmb_str *way)
+static lmb_status add_all(source *s, const lmb_pk *dict, lmb_weights *w)
 {
-    const size_t cut = common_prefix(dict, way);
     for (size_t i = 0; i + 1 < dict->u.list.count; i += 2) {
         const lmb_pk *key = dict->u.list.items[i];
         const lmb_pk *value = dict->u.list.items[i + 1];
-        if (!is_array(value) || !lmb_pk_is_text(key)) {
+        LMB_TRY(check_known(s, key, value));
+        if (is_array(value) && lmb_pk_is_text(key))
+            LMB_TRY(add_tensor(s, w, key->u.text, value));
+        else
             w->ignored++;
-            continue;
-        }
-        const lmb_pk_text name = {
-            key->u.text.bytes + cut, key->u.text.length - cut};
-        LMB_TRY(add_tensor(s, w, name, value));
     }
     return LMB_OK;
 }
 
 static lmb_status read_object(
-    source *s, const lmb_pk *root, size_t size, lmb_weights *w)
+    source *s, const lmb_pickle *pickle, size_t size, lmb_weights *w)
 {
     lmb_str way = {0};
     const lmb_pk *dict = NULL;
     lmb_status st = LMB_OK;
     s->budget = tensors_floor + 16 * (int64_t)size;
-    LMB_GOTO(state_dict_of(s, root, w, &way, &dict), st, done);
-    LMB_GOTO(add_all(s, dict, w, &way), st, done);
+    LMB_GOTO(state_dict_of(s, pickle, w, &way, &dict), st, done);
+    LMB_GOTO(add_all(s, dict, w), st, done);
     LMB_GOTO(lmb_str_status(&way), st, done);
     if (way.length == 0)
         goto done;
@@ -365,9 +386,9 @@ lmb_status lmb_pth_parse_zip(
     LMB_GOTO(find_object(&z, &object), st, done);
     LMB_GOTO(check_variant(&z), st, done);
     LMB_GOTO(lmb_zip_read(&z.zip, object), st, done);
-    LMB_GOTO(
-        lmb_pickle_parse(object->data, object->size, name, &pickle), st, done);
-    LMB_GOTO(read_object(&z.base, pickle->root, size, w), st, done);
+    LMB_GOTO(lmb_pickle_parse_opaque(object->data, object->size, name, &pickle),
+        st, done);
+    LMB_GOTO(read_object(&z.base, pickle, size, w), st, done);
     LMB_GOTO(read_metadata(&z, w), st, done);
 done:
     lmb_pickle_free(pickle);
@@ -423,8 +444,8 @@ static lmb_status find_in_legacy(source *s, const lmb_pk_storage *storage,
 
 static lmb_status next_pickle(legacy_source *l, lmb_pickle **out)
 {
-    LMB_TRY(
-        lmb_pickle_parse(l->bytes + l->at, l->size - l->at, l->base.file, out));
+    LMB_TRY(lmb_pickle_parse_opaque(
+        l->bytes + l->at, l->size - l->at, l->base.file, out));
     l->at += (*out)->used;
     return LMB_OK;
 }
@@ -479,8 +500,9 @@ static lmb_status place_storages(legacy_source *l, const lmb_pk *keys)
         const lmb_pk *key = keys->u.list.items[i];
         raw_storage *r = lmb_pk_is_text(key) ? find_raw(l, key->u.text) : NULL;
         if (r == NULL)
-            return LMB_FAIL(
-                LMB_EFORMAT, "%s: a storage that nothing uses", l->base.file);
+            return LMB_FAIL(LMB_EFORMAT,
+                "%s: a storage that nothing uses, or of a type not read",
+                l->base.file);
         const size_t left = l->size - l->at;
         const size_t size = lmb_dtype_size(r->dtype);
         if (left < 8 || lmb_le64(l->bytes + l->at) > (left - 8) / size)
@@ -509,7 +531,7 @@ lmb_status lmb_pth_parse_legacy(
     LMB_GOTO(next_pickle(&l, &keys), st, done);
     LMB_GOTO(list_storages(&l, object), st, done);
     LMB_GOTO(place_storages(&l, keys->root), st, done);
-    LMB_GOTO(read_object(&l.base, object->root, size, w), st, done);
+    LMB_GOTO(read_object(&l.base, object, size, w), st, done);
 done:
     lmb_free(l.storages);
     lmb_pickle_free(keys);

@@ -85,7 +85,7 @@ static lmb_status collect(lmb_pk_machine *m, lmb_pk_kind kind, size_t base)
     LMB_TRY(lmb__pk_take(m, sizeof *value, &value));
     value->kind = kind;
     LMB_TRY(lmb__pk_list_add(
-        m, &value->u.list, m->stack == NULL ? NULL : m->stack + base, count));
+        m, value, m->stack == NULL ? NULL : m->stack + base, count));
     m->count = base;
     return lmb__pk_push(m, value);
 }
@@ -394,17 +394,19 @@ static lmb_status op_dup(lmb_pk_machine *m, const op *row)
     return lmb__pk_push(m, m->stack[m->count - 1]);
 }
 
-/* Adds the values above `base` to the container below them. */
+/* Adds the values above `base` to the container below them; an opaque one
+ * swallows them. */
 static lmb_status add_to(lmb_pk_machine *m, lmb_pk_kind kind, size_t base)
 {
     const size_t count = m->count - base;
-    if (base <= lmb__pk_floor(m) || m->stack[base - 1]->kind != kind)
+    lmb_pk *into = base > lmb__pk_floor(m) ? m->stack[base - 1] : NULL;
+    if (into == NULL || (into->kind != kind && into->kind != LMB_PK_OPAQUE))
         return lmb__pk_bad(
             m, "adds values to something other than a list or dict");
     if (kind == LMB_PK_DICT && count % 2 != 0)
         return lmb__pk_bad(m, "a dict of an odd number of values");
-    LMB_TRY(lmb__pk_list_add(
-        m, &m->stack[base - 1]->u.list, m->stack + base, count));
+    if (into->kind == kind)
+        LMB_TRY(lmb__pk_list_add(m, into, m->stack + base, count));
     m->count = base;
     return LMB_OK;
 }
@@ -639,23 +641,36 @@ static lmb_status run(lmb_pk_machine *m)
     return LMB_OK;
 }
 
+static lmb_status parse(lmb_pk_machine *m, lmb_pickle **out)
+{
+    lmb_status st = LMB_OK;
+    LMB_GOTO(LMB_NEW(m->out, 1), st, done);
+    LMB_GOTO(lmb_arena_new(&m->out->arena_), st, done);
+    LMB_GOTO(run(m), st, done);
+    m->out->used = m->at;
+    *out = m->out;
+    m->out = NULL;
+done:
+    lmb_free(m->stack);
+    lmb_free(m->marks);
+    lmb_free(m->memo);
+    lmb_pickle_free(m->out);
+    return st;
+}
+
 lmb_status lmb_pickle_parse(
     const void *bytes, size_t size, const char *name, lmb_pickle **out)
 {
     lmb_pk_machine m = {.name = name, .bytes = bytes, .size = size};
-    lmb_status st = LMB_OK;
-    LMB_GOTO(LMB_NEW(m.out, 1), st, done);
-    LMB_GOTO(lmb_arena_new(&m.out->arena_), st, done);
-    LMB_GOTO(run(&m), st, done);
-    m.out->used = m.at;
-    *out = m.out;
-    m.out = NULL;
-done:
-    lmb_free(m.stack);
-    lmb_free(m.marks);
-    lmb_free(m.memo);
-    lmb_pickle_free(m.out);
-    return st;
+    return parse(&m, out);
+}
+
+lmb_status lmb_pickle_parse_opaque(
+    const void *bytes, size_t size, const char *name, lmb_pickle **out)
+{
+    lmb_pk_machine m = {
+        .name = name, .bytes = bytes, .size = size, .any_global = true};
+    return parse(&m, out);
 }
 
 void lmb_pickle_free(lmb_pickle *pickle)

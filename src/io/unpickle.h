@@ -1,8 +1,12 @@
 /* unpickle.h: Python pickles read as data, never as a program.
  *
- * Only plain values, torch tensors and NumPy arrays can come out of it; a
- * pickle that names any other class or function is refused by that name.
- * Nothing is called, nothing recurses, and memory is bounded by the input. */
+ * Only plain values, torch tensors and NumPy arrays can come out of it. Any
+ * other class or function that a pickle names is refused by that name, or, if
+ * the caller so wishes, a mere word to us, whatever it is, os.system too: what
+ * it would have made is one opaque value. So a checkpoint can be read for its
+ * weights though its other parts hold objects that we know nothing of; whether
+ * an opaque value matters is for the caller to say. Nothing is ever imported or
+ * called, nothing recurses, and memory is bounded by the input. */
 #ifndef LMB_IO_UNPICKLE_H
 #define LMB_IO_UNPICKLE_H
 
@@ -25,6 +29,7 @@ typedef enum lmb_pk_kind {
     LMB_PK_ARRAY, /* array: NumPy's */
     LMB_PK_DTYPE, /* dtype: NumPy's */
     LMB_PK_GLOBAL, /* an allowed class or function, not called */
+    LMB_PK_OPAQUE, /* text: the name of any other; also all it would make */
 } lmb_pk_kind;
 
 typedef struct lmb_pk lmb_pk;
@@ -67,7 +72,8 @@ typedef struct lmb_pk_array {
 
 struct lmb_pk {
     lmb_pk_kind kind;
-    int32_t global_; /* private */
+    int16_t global_; /* private */
+    bool opaque; /* is an opaque value, or had one put in, at any depth */
     union {
         int64_t integer;
         double real;
@@ -84,6 +90,7 @@ struct lmb_pk {
  * tree may share nodes and even hold itself: walk it to a bounded depth. */
 typedef struct lmb_pickle {
     const lmb_pk *root;
+    const lmb_pk *opaque; /* the first opaque value named, or NULL */
     const lmb_pk_storage **storages; /* in order of appearance */
     size_t storage_count;
     size_t used; /* bytes read, up to and with the STOP */
@@ -97,6 +104,9 @@ typedef struct lmb_pickle {
  * not allowed or over a limit; EUNSUPPORTED; ENOMEM. */
 lmb_status lmb_pickle_parse(const void *bytes, size_t size, const char *name,
     lmb_pickle **out) LMB_MUST_CHECK;
+/* The same, but any global is allowed and those we do not know are opaque. */
+lmb_status lmb_pickle_parse_opaque(const void *bytes, size_t size,
+    const char *name, lmb_pickle **out) LMB_MUST_CHECK;
 void lmb_pickle_free(lmb_pickle *pickle); /* accepts NULL */
 
 /* A str or bytes equal to `text`. */
@@ -105,6 +115,9 @@ bool lmb_pk_is_text(const lmb_pk *value);
 /* The value under a text key (the last one, as in Python), or NULL; NULL too
  * if `dict` is no dict. */
 const lmb_pk *lmb_pk_get(const lmb_pk *dict, const char *key);
+/* The first opaque value in a value with `opaque` set; NULL if there is none,
+ * or only at the end of a long or endless way. */
+const lmb_pk *lmb_pk_opaque_in(const lmb_pk *value);
 /* A new tensor with a NumPy array's elements, row-major. EUNSUPPORTED for
  * element types that lmb_npy_load does not read. */
 lmb_status lmb_pk_array_tensor(

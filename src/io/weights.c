@@ -10,6 +10,7 @@
 #include "io/pth.h"
 #include "io/raw.h"
 #include "io/safetensors.h"
+#include "io/weights_unwrap.h"
 
 #include <string.h>
 
@@ -195,7 +196,9 @@ lmb_status lmb_weights_parse(
 {
     lmb_weights *w = NULL;
     LMB_TRY(lmb_weights_new(&w));
-    const lmb_status st = parse_into(bytes, size, name, w);
+    lmb_status st = parse_into(bytes, size, name, w);
+    if (st == LMB_OK)
+        st = lmb__weights_unwrap(w);
     if (st != LMB_OK) {
         lmb_weights_free(w);
         return st;

@@ -23,7 +23,7 @@ typedef struct lmb_weights {
     /* What the reader found, for `inspect`; NULL and 0 for a new list. */
     const char *format; /* "safetensors", "torch zip", "torch legacy" */
     const char *unwrapped; /* e.g. "state_dict, module."; NULL if nothing */
-    int64_t ignored; /* entries that are not tensors */
+    int64_t ignored; /* entries not tensors, or not the network's */
     /* private */
     size_t capacity_, meta_capacity_, table_size_;
     uint32_t *table_;
@@ -46,8 +46,9 @@ const char *lmb_weights_meta_get(const lmb_weights *w, const char *key);
 int64_t lmb_weights_elements(const lmb_weights *w);
 
 /* Reads a file of any format we know, told apart by content: safetensors,
- * torch.save's zip and its older form. *out is owned by the caller and
- * unchanged on failure. Errors name the file. */
+ * torch.save's zip and its older form. Names come without what wrapper modules
+ * put before them (weights_unwrap.h). *out is owned by the caller and unchanged
+ * on failure. Errors name the file. */
 lmb_status lmb_weights_load(const char *path, lmb_weights **out) LMB_MUST_CHECK;
 /* The same from memory; `name` stands in the messages. */
 lmb_status lmb_weights_parse(const void *bytes, size_t size, const char *name,

@@ -97,9 +97,54 @@ static void programs_are_refused(void **state)
     CHECK_ERR(lmb_weights_load(golden("module.pth"), &w), LMB_EFORMAT,
         "module.pth: global 'torch.nn.modules.linear.Linear' is not allowed in "
         "a weights file; of a whole model save model.state_dict()");
+    CHECK_ERR(lmb_weights_load(golden("module_legacy.pth"), &w), LMB_EFORMAT,
+        "module_legacy.pth: global 'mine.Net' is not allowed in a weights "
+        "file; of a whole model save model.state_dict()");
+    /* Not the Counter before it, nor the other dict of tensors. */
+    CHECK_ERR(lmb_weights_load(golden("model_in_dict.pth"), &w), LMB_EFORMAT,
+        "global 'mine.Net' is not allowed");
     CHECK_ERR(lmb_weights_load(golden("script.pth"), &w), LMB_EUNSUPPORTED,
         "script.pth: a TorchScript program");
     assert_null(w);
+}
+
+/* Objects of unknown classes beside the weights. */
+static void the_rest_of_a_checkpoint_may_hold_anything(void **state)
+{
+    (void)state;
+    lmb_weights *w = NULL;
+    CHECK_OK(lmb_weights_load(golden("training.pth"), &w));
+    assert_string_equal(w->unwrapped, "model");
+    assert_int_equal(w->count, 2);
+    assert_int_equal(w->ignored, 7);
+    check_ramp(w, "weight", LMB_F32, &LMB_SHAPE(2, 3));
+    check_ramp(w, "bias", LMB_F32, &LMB_SHAPE(2));
+    lmb_weights_free(w);
+}
+
+/* A tensor that only an unknown class or function can make. */
+static void no_tensor_is_left_out_in_silence(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file, *global;
+    } cases[] = {
+        {"subclass.pth", "torch._tensor._rebuild_from_type_v2"},
+        {"sparse.pth", "torch._utils._rebuild_sparse_tensor"},
+        {"complex.pth", "torch.ComplexFloatStorage"},
+        {"packed.pth", "torch._utils._rebuild_qtensor"},
+    };
+    for (size_t i = 0; i < LMB_COUNT(cases); i++) {
+        char message[200];
+        lmb_weights *w = NULL;
+        (void)snprintf(message, sizeof message,
+            "%s: '0.weight' of the state dict: global '%s' is not allowed in "
+            "a weights file; save plain tensors",
+            cases[i].file, cases[i].global);
+        CHECK_ERR(
+            lmb_weights_load(golden(cases[i].file), &w), LMB_EFORMAT, message);
+        assert_null(w);
+    }
 }
 
 static lmb_weights *load_copy(const lmb_weights *w, const char *file)
@@ -379,6 +424,33 @@ static void objects_without_a_state_dict_are_named(void **state)
         LMB_EFORMAT, "a NUL");
 }
 
+#define EVIL "cos\nsystem\n(U\6exit 1tR"
+#define KEY(letter) "X\1\0\0\0" letter
+#define MISSING "x.pth: storage '0' is missing" /* the tensor was found */
+
+/* A name is not called wherever it stands; without weights it is an error,
+ * beside them it is not. */
+static void hostile_names_are_never_called(void **state)
+{
+    (void)state;
+    CHECK_ERR(OBJECT(EVIL "."), LMB_EFORMAT,
+        "x.pth: global 'os.system' is not allowed in a weights file");
+    CHECK_ERR(OBJECT("}" KEY("a") EVIL "s."), LMB_EFORMAT, "'os.system'");
+    CHECK_ERR(OBJECT(EVIL "}" KEY("a") "K\1s\x86."), LMB_EFORMAT, "os.system");
+    CHECK_ERR(OBJECT("}X\5\0\0\0model" EVIL "s."), LMB_EFORMAT,
+        "save model.state_dict()");
+    CHECK_ERR(OBJECT("}(" KEY("a") EVIL KEY("b") "}" KEY("w")
+                      TENSOR("\1", "K\1\x85K\1\x85") "su."),
+        LMB_EFORMAT, MISSING);
+    CHECK_ERR(
+        OBJECT("}(" KEY("a") EVIL KEY("w") TENSOR("\1", "K\1\x85K\1\x85") "u."),
+        LMB_EFORMAT,
+        "x.pth: 'a' of the state dict: global 'os.system' is not allowed");
+    CHECK_ERR(OBJECT("}(" KEY("a") "}" KEY("b") "]" EVIL "as" KEY("w")
+                      TENSOR("\1", "K\1\x85K\1\x85") "u."),
+        LMB_EFORMAT, "'a' of the state dict: global 'os.system'");
+}
+
 static void cut_files_are_refused(void **state)
 {
     (void)state;
@@ -405,6 +477,8 @@ static void out_of_memory_leaves_nothing(void **state)
         lmb_weights_free(w));
     CHECK_OOM_SWEEP(
         lmb_weights_load(golden("checkpoint.pth"), &w), lmb_weights_free(w));
+    CHECK_OOM_SWEEP(
+        lmb_weights_load(golden("training.pth"), &w), lmb_weights_free(w));
     CHECK_OOM_SWEEP(lmb_weights_load(golden("types.pth"), &w), (void)0);
     CHECK_OK(lmb_weights_meta_set(w, "a", "b"));
     CHECK_OOM_SWEEP(lmb_weights_save(path, w), lmb_weights_free(w));
@@ -421,11 +495,14 @@ static void out_of_memory_leaves_nothing(void **state)
 LMB_TEST_MAIN(cmocka_unit_test(reads_types_strides_and_shared_storages),
     cmocka_unit_test(finds_the_model_in_a_checkpoint),
     cmocka_unit_test(programs_are_refused),
+    cmocka_unit_test(the_rest_of_a_checkpoint_may_hold_anything),
+    cmocka_unit_test(no_tensor_is_left_out_in_silence),
     cmocka_unit_test(written_files_read_back),
     cmocka_unit_test(published_resnet56_equals_its_safetensors),
     cmocka_unit_test(reads_stored_deflated_and_zip64),
     cmocka_unit_test(broken_archives_are_refused),
     cmocka_unit_test(overlapping_entries_are_refused),
     cmocka_unit_test(objects_without_a_state_dict_are_named),
+    cmocka_unit_test(hostile_names_are_never_called),
     cmocka_unit_test(cut_files_are_refused),
     cmocka_unit_test(out_of_memory_leaves_nothing))

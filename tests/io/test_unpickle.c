@@ -5,6 +5,8 @@
 
 #define PARSE(text, out) \
     lmb_pickle_parse((text), sizeof(text) - 1, "x.pkl", (out))
+#define PARSE_OPAQUE(text, out) \
+    lmb_pickle_parse_opaque((text), sizeof(text) - 1, "x.pkl", (out))
 
 static void check_refused(
     const char *bytes, size_t size, lmb_status code, const char *part)
@@ -129,21 +131,116 @@ static void reads_python_2(void **state)
     lmb_pickle_free(p);
 }
 
-static void other_globals_are_named(void **state)
+static void check_opaque(const char *bytes, size_t size, const char *name)
+{
+    lmb_pickle *p = NULL;
+    CHECK_ERR(
+        lmb_pickle_parse(bytes, size, "x.pkl", &p), LMB_EFORMAT, "is not all");
+    CHECK_OK(lmb_pickle_parse_opaque(bytes, size, "x.pkl", &p));
+    const lmb_pk *opaque = lmb_pk_opaque_in(p->root);
+    assert_non_null(opaque);
+    assert_int_equal(opaque->kind, LMB_PK_OPAQUE);
+    assert_int_equal(opaque->u.text.length, strlen(name));
+    assert_memory_equal(opaque->u.text.bytes, name, strlen(name));
+    assert_non_null(p->opaque);
+    lmb_pickle_free(p);
+}
+#define CHECK_OPAQUE(text, name) check_opaque((text), sizeof(text) - 1, (name))
+
+static void check_opaque_refused(
+    const char *bytes, size_t size, const char *part)
+{
+    lmb_pickle *p = NULL;
+    CHECK_ERR(
+        lmb_pickle_parse_opaque(bytes, size, "x.pkl", &p), LMB_EFORMAT, part);
+    assert_null(p);
+}
+#define CHECK_OPAQUE_REFUSED(text, part) \
+    check_opaque_refused((text), sizeof(text) - 1, (part))
+
+static void other_globals_are_refused_or_only_named(void **state)
 {
     (void)state;
     CHECK_REFUSED("cos\nsystem\n(S'true'\ntR.",
-        "x.pkl: global 'os.system' is not allowed in a weights file");
-    CHECK_REFUSED("\x80\x04\x8c\x08"
-                  "builtins\x8c\x04"
-                  "eval\x93.",
-        "global 'builtins.eval' is not allowed");
-    CHECK_REFUSED("ctorch\nload\n.", "torch.load");
-    CHECK_REFUSED("ctorch.storage\n_load_from_bytes\n.", "_load_from_bytes");
-    CHECK_REFUSED("cos.path\nsystem\n.", "'os.path.system'");
+        "x.pkl: global 'os.system' is not allowed in a file of data");
+    CHECK_REFUSED("}K\1ctorch\nload\ns.", "global 'torch.load' is not");
+    CHECK_OPAQUE("cos\nsystem\n(S'exit 1'\ntR.", "os.system");
+    CHECK_OPAQUE("\x80\x04\x8c\x08"
+                 "builtins\x8c\x04"
+                 "eval\x93.",
+        "builtins.eval");
+    CHECK_OPAQUE("ctorch\nload\n.", "torch.load");
+    CHECK_OPAQUE("ctorch.storage\n_load_from_bytes\n.",
+        "torch.storage._load_from_bytes");
+    CHECK_OPAQUE("cos.path\nsystem\n.", "os.path.system");
+    CHECK_OPAQUE("c\n\n.", ".");
+    char name[300] = "c";
+    memset(name + 1, 'm', 299);
+    memcpy(name + 199, "\nf\n.", 4);
+    name[203] = '.';
+    char cut[83];
+    memset(cut, 'm', 80);
+    memcpy(cut + 80, ".f", 3);
+    check_opaque(name, 204, cut);
     CHECK_REFUSED("(ios\nsystem\n.", "not an opcode of data");
     CHECK_REFUSED("\x82\x01.", "not an opcode of data");
     CHECK_REFUSED("Pid\n.", "not an opcode of data");
+}
+
+static void opaque_values_swallow_what_they_are_given(void **state)
+{
+    (void)state;
+    lmb_pickle *p = NULL;
+    /* NEWOBJ, BUILD, SETITEM, SETITEMS, APPEND, APPENDS, ADDITEMS, a call of
+     * what a call gave */
+    CHECK_OPAQUE("cm\nA\n)\x81}b.", "m.A");
+    CHECK_OPAQUE(
+        "cm\nA\n)R(K\1K\2tbK\1K\2s(K\1K\2uK\1a(K\1e(K\1\x90)R.", "m.A");
+    CHECK_OPAQUE_REFUSED("cm\nA\n(K\1u.", "odd number");
+    CHECK_OPAQUE_REFUSED("cm\nA\nNR.", "no tuple");
+    CHECK_OPAQUE_REFUSED("cm\nA\n(a.", "too few values");
+    /* The first one named, and one in what holds it at any depth. */
+    CHECK_OK(PARSE_OPAQUE("cm\nA\n0}(K\1]cm\nB\n\x85"
+                          "aK\2NuK\1\x86.",
+        &p));
+    assert_memory_equal(p->opaque->u.text.bytes, "m.A", 3);
+    assert_memory_equal(lmb_pk_opaque_in(p->root)->u.text.bytes, "m.B", 3);
+    assert_null(lmb_pk_opaque_in(p->root->u.list.items[1]));
+    lmb_pickle_free(p);
+    /* A list that holds itself, before and after one. */
+    CHECK_OPAQUE("]q\0(cm\nA\nh\0e.", "m.A");
+    CHECK_OK(PARSE_OPAQUE("]q\0cm\nA\nah\0a]q\1(h\0h\1eh\0\x86.", &p));
+    assert_non_null(lmb_pk_opaque_in(p->root));
+    lmb_pickle_free(p);
+    CHECK_OK(PARSE_OPAQUE("]q\0(h\0cm\nA\ne.", &p));
+    assert_true(p->root->opaque);
+    assert_null(lmb_pk_opaque_in(p->root));
+    lmb_pickle_free(p);
+    /* It swallows itself. */
+    CHECK_OPAQUE("cm\nA\nq\0(h\0h\0uh\0ah\0b.", "m.A");
+}
+
+/* What we know is unknown, too, if it is made of what we do not know. */
+static void opaque_parts_make_opaque_values(void **state)
+{
+    (void)state;
+    CHECK_OPAQUE("ctorch._utils\n_rebuild_tensor_v2\n((X\7\0\0\0storagectorch\n"
+                 "QInt8Storage\nX\1\0\0\0"
+                 "0X\3\0\0\0cpuK\1tQK\0K\1\x85K\1\x85\x89NtR.",
+        "torch.QInt8Storage");
+    CHECK_OPAQUE(
+        "ctorch._utils\n_rebuild_parameter\n(cm\nf\n)R\x88NtR.", "m.f");
+    CHECK_OPAQUE("ccollections\nOrderedDict\ncm\nf\n\x85R.", "m.f");
+    CHECK_OPAQUE("ccollections\nOrderedDict\n]]K\1acm\nf\naa\x85R.", "m.f");
+    CHECK_OPAQUE("cargparse\nNamespace\n)\x81}K\1cm\nf\nsb.", "m.f");
+    CHECK_OPAQUE("cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n"
+                 "K\0\x85U\1btR(K\1K\2\x85"
+                 "cml_dtypes\nbfloat16\n\x89U\4abcdtb.",
+        "ml_dtypes.bfloat16");
+    CHECK_OPAQUE("(X\6\0\0\0modulecmy\nNet\nX\4\0\0\0a.pyX\0\0\0\0tQ)"
+                 "\x81}b.",
+        "my.Net");
+    CHECK_OPAQUE_REFUSED("(X\6\0\0\0moduleK\1tQ.", "persistent");
 }
 
 static void malformed_pickles_are_refused(void **state)
@@ -280,7 +377,10 @@ static void out_of_memory_leaves_nothing(void **state)
 }
 
 LMB_TEST_MAIN(cmocka_unit_test(reads_every_protocol),
-    cmocka_unit_test(reads_python_2), cmocka_unit_test(other_globals_are_named),
+    cmocka_unit_test(reads_python_2),
+    cmocka_unit_test(other_globals_are_refused_or_only_named),
+    cmocka_unit_test(opaque_values_swallow_what_they_are_given),
+    cmocka_unit_test(opaque_parts_make_opaque_values),
     cmocka_unit_test(malformed_pickles_are_refused),
     cmocka_unit_test(tensors_stay_inside_their_storage),
     cmocka_unit_test(memory_is_bounded),

@@ -9,8 +9,11 @@ import argparse
 import collections
 import json
 import os
+import pathlib
 import pickle
 import struct
+import sys
+import types
 import zipfile
 import numpy as np
 import torch
@@ -90,7 +93,83 @@ def checkpoint():
             "opt": argparse.Namespace(lr=0.1, dataset="cifar100")}
 
 
+class HistoryBuffer:
+    """Stands for mmengine's: an object of a class that we do not know."""
+
+    def __init__(self):
+        self.history = np.arange(3.0)
+        self.methods = {"mean": HistoryBuffer.mean}
+
+    def mean(self):
+        return self.history.mean()
+
+
+def as_if_of(module, kind):
+    """Makes pickle write `kind` as a class of that module."""
+    parts = module.split(".")
+    for i in range(len(parts)):
+        name = ".".join(parts[:i + 1])
+        sys.modules.setdefault(name, types.ModuleType(name))
+    setattr(sys.modules[module], kind.__name__, kind)
+    for member in (kind, *vars(kind).values()):
+        if hasattr(member, "__module__"):
+            member.__module__ = module
+
+
+def training():
+    """A checkpoint of torchvision's detection reference, with what mmengine's
+    and others hold beside the weights."""
+    as_if_of("mmengine.logging.history_buffer", HistoryBuffer)
+    model = torch.nn.Linear(3, 2)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(ramp(torch.float32, *p.shape))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [16, 22])
+    shared = {"loss": HistoryBuffer()}
+    shared["again"] = [shared, shared["loss"]]
+    counts = collections.defaultdict(list)
+    counts["a"].append(torch.ones(2))
+    return {"message_hub": shared, "counts": counts,
+            "model": model.state_dict(), "optimizer": optimizer.state_dict(),
+            "lr_scheduler": scheduler.state_dict(), "epoch": 25,
+            "spectrum": torch.ones(2, dtype=torch.complex64),
+            "args": argparse.Namespace(output_dir=pathlib.PosixPath("/tmp"))}
+
+
+class Marked(torch.Tensor):
+    pass
+
+
+class Net(torch.nn.Linear):
+    pass
+
+
+def odd_state(tensor):
+    """A state dict with one entry that only a function we do not know can
+    make."""
+    return {"epoch": 1, "model": collections.OrderedDict(
+        [("0.bias", ramp(torch.float32, 2)), ("0.weight", tensor)])}
+
+
+def objects():
+    torch.save(training(), path("training.pth"))
+    as_if_of("mine", Net)
+    as_if_of("mine", Marked)
+    torch.save(Net(2, 2), path("module_legacy.pth"),
+               _use_new_zipfile_serialization=False)
+    torch.save({"epoch": collections.Counter(a=1), "model": Net(2, 2),
+                "ema": {"weight": torch.ones(2)}}, path("model_in_dict.pth"))
+    tensor = ramp(torch.float32, 2, 3)
+    torch.save(odd_state(tensor.as_subclass(Marked)), path("subclass.pth"))
+    torch.save(odd_state(tensor.to_sparse()), path("sparse.pth"))
+    torch.save(odd_state(tensor.to(torch.complex64)), path("complex.pth"))
+    torch.save(odd_state((torch.quantize_per_tensor(
+        tensor, 0.5, 0, torch.qint8), None)), path("packed.pth"))
+
+
 def torch_files():
+    objects()
     torch.save(tensors(), path("types.pth"))
     torch.save(tensors(), path("types_legacy.pth"),
                _use_new_zipfile_serialization=False)
@@ -153,12 +232,14 @@ def seeds():
             ("U8", 1), ("I16", 2), ("I32", 4))] +
         [("scalar", "F32", [], 4), ("none", "F32", [0], 0)], {}))
     for name in ("checkpoint.pth", "checkpoint_legacy.pth",
-                 "types_legacy.pth"):
+                 "module_legacy.pth", "types_legacy.pth"):
         seed("pth", name, golden(name))
-    for name in ("checkpoint", "types"):
+    for name in ("checkpoint", "training", "types"):
         with zipfile.ZipFile(path(name + ".pth")) as archive:
-            seed("pth", name + ".pkl", archive.read(name + "/data.pkl"))
-            seed("unpickle", name + ".pkl", archive.read(name + "/data.pkl"))
+            content = archive.read(name + "/data.pkl")
+        seed("pth", name + ".pkl", content)
+        if name != "training":  # objects that unpickle refuses
+            seed("unpickle", name + ".pkl", content)
     for protocol in 0, 2, 5:
         name = "cifar_p%d.pkl" % protocol
         seed("unpickle", name, golden(name))

@@ -56,17 +56,10 @@ static lmb_status time_conv(const lmb_dnn_conv_spec *spec, double *seconds)
     free_choice.residual = free_choice.in_place = false;
     lmb_dnn_conv *conv = NULL;
     LMB_TRY(lmb_dnn_conv_new(&free_choice, &conv));
-    size_t x = 64;
-    size_t y = 64;
-    for (int i = 0; i < 4; i++) {
-        x = x / 64 * 64 * (size_t)spec->x[i];
-        y = y / 64 * 64 * (size_t)spec->y[i];
-    }
-    /* Blocked layouts round channels up to 16, at most 16 times. */
     const size_t w = lmb_dnn_conv_weights_size(conv) + 64;
     const size_t s = lmb_dnn_conv_scratch_size(conv) + 64;
-    const size_t pad_x = x / 64 * 4 * (spec->x[1] % 16 != 0 ? 6 : 1) + 64;
-    const size_t pad_y = y / 64 * 4 * (spec->y[1] % 16 != 0 ? 2 : 1) + 64;
+    const size_t pad_x = lmb_dnn_conv_x_size(conv) + 64;
+    const size_t pad_y = lmb_dnn_conv_y_size(conv) + 64;
     char *memory = lmb_alloc(pad_x + pad_y + w + s + 65536, 1);
     lmb_status st =
         memory != NULL ? LMB_OK : LMB_FAIL(LMB_ENOMEM, "out of memory: limit");

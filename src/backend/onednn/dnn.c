@@ -422,6 +422,16 @@ void lmb_dnn_conv_free(lmb_dnn_conv *c)
     lmb_free(c);
 }
 
+size_t lmb_dnn_conv_x_size(const lmb_dnn_conv *conv)
+{
+    return layout_size(&conv->x);
+}
+
+size_t lmb_dnn_conv_y_size(const lmb_dnn_conv *conv)
+{
+    return layout_size(&conv->y);
+}
+
 size_t lmb_dnn_conv_weights_size(const lmb_dnn_conv *conv)
 {
     return layout_size(&conv->weights);

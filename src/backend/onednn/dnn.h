@@ -37,6 +37,9 @@ typedef struct lmb_dnn_conv lmb_dnn_conv;
 lmb_status lmb_dnn_conv_new(
     const lmb_dnn_conv_spec *spec, lmb_dnn_conv **out) LMB_MUST_CHECK;
 void lmb_dnn_conv_free(lmb_dnn_conv *conv);
+/* Bytes of x and of y, in the layouts that the primitive chose. */
+size_t lmb_dnn_conv_x_size(const lmb_dnn_conv *conv);
+size_t lmb_dnn_conv_y_size(const lmb_dnn_conv *conv);
 size_t lmb_dnn_conv_weights_size(const lmb_dnn_conv *conv); /* packed bytes */
 size_t lmb_dnn_conv_scratch_size(const lmb_dnn_conv *conv);
 const char *lmb_dnn_conv_impl(const lmb_dnn_conv *conv); /* for reports */

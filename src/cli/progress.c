@@ -33,11 +33,13 @@ static void add_losses(lmb_str *out, const lmb_row *row)
     lmb_str_printf(out, "loss %.4g", row->loss);
     if (row->n_parts + row->n_terms < 2)
         return;
-    for (int i = 0; i < row->n_parts; i++)
-        lmb_str_printf(out, "%s%s %.4g", i > 0 ? ", " : " (", row->part_name[i],
-            row->part[i]);
-    for (int i = 0; i < row->n_terms; i++)
-        lmb_str_printf(out, ", %s %.4g", row->term_name[i], row->term[i]);
+    const char *before = " (";
+    for (int i = 0; i < row->n_parts; i++, before = ", ")
+        lmb_str_printf(
+            out, "%s%s %.4g", before, row->part_name[i], row->part[i]);
+    for (int i = 0; i < row->n_terms; i++, before = ", ")
+        lmb_str_printf(
+            out, "%s%s %.4g", before, row->term_name[i], row->term[i]);
     lmb_str_add(out, ")");
 }
 

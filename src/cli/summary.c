@@ -17,10 +17,10 @@ static void add_schedule(lmb_str *out, const lmb_run_facts *f)
 {
     const lmb_train_opts *t = &f->config->train;
     lmb_str_printf(out,
-        "plan       %lld epoch%s of %lld steps, batch %lld, seed %lld, lr %g",
+        "plan       %lld epoch%s of %lld steps, batch %lld, seed %lld, %slr %g",
         (long long)t->epochs, t->epochs == 1 ? "" : "s",
         (long long)f->steps_per_epoch, (long long)t->batch, (long long)t->seed,
-        f->lr);
+        t->optimizer == LMB_OPTIM_ADAMW ? "AdamW, " : "", f->lr);
     if (t->schedule == LMB_SCHEDULE_MULTISTEP && f->n_decays > 0) {
         lmb_str_printf(out, " times %g after", t->decay_rate);
         for (int i = 0; i < f->n_decays; i++)
@@ -238,6 +238,8 @@ static void add_result_json(
         lmb_str_json_number(out, values[i]);
         lmb_str_add(out, ", ");
     }
+    if (f->held_out)
+        add_scores_json(out, f->task, "test_", r->student.score);
     if (r->teacher.count > 0)
         add_scores_json(out, f->task, "teacher_", r->teacher.score);
     lmb_str_printf(out, "\"best_chosen_on_test\": %s, \"out\": ",
@@ -255,11 +257,10 @@ static void add_scores(
         lmb_str_printf(out, " %8.*f", task->digits, score[i]);
 }
 
-static double binomial_error(const lmb_run_result *r)
+static void add_binomial(lmb_str *out, double top1, int64_t images)
 {
-    const double n = (double)(r->student.count > 0 ? r->student.count : 1);
-    const double p = r->last[LMB_TOP1] / 100;
-    return 100 * sqrt(p * (1 - p) / n);
+    const double n = images > 0 ? (double)images : 1, p = top1 / 100;
+    lmb_str_printf(out, "   +- %.2f (binomial)", 100 * sqrt(p * (1 - p) / n));
 }
 
 static lmb_status add_result(
@@ -268,18 +269,31 @@ static lmb_status add_result(
     lmb_str_add(out, "\n       ");
     for (int i = 0; i < f->task->n_shown; i++)
         lmb_str_printf(out, " %8s", f->task->score[i]);
+    const bool classes = !lmb_task_is_detection(f->task);
     lmb_str_add(out, "\n");
     add_scores(out, f->task, "last", r->last);
-    if (!lmb_task_is_detection(f->task))
-        lmb_str_printf(out, "   +- %.2f (binomial)", binomial_error(r));
+    if (classes)
+        add_binomial(out, r->last[LMB_TOP1], lmb_dataset_count(f->test));
     lmb_str_add(out, "\n");
     add_scores(out, f->task, "best", r->best);
     lmb_str_printf(out, "   epoch %lld\n", (long long)r->best_epoch);
+    if (f->held_out) {
+        add_scores(out, f->task, "test", r->student.score);
+        if (classes)
+            add_binomial(out, r->student.score[LMB_TOP1], r->student.count);
+        lmb_str_add(out, "\n");
+    }
     if (r->teacher.count > 0) {
         add_scores(out, f->task, "teacher", r->teacher.score);
         lmb_str_add(out, "\n");
     }
     lmb_str_printf(out, "%.0f images/s\n", r->images_per_second);
+    if (f->held_out)
+        lmb_str_printf(out,
+            "note: last and best are on the %lld images held out, test (the "
+            "last epoch's student)%s on the test set\n",
+            (long long)lmb_dataset_count(f->test),
+            r->teacher.count > 0 ? " and teacher" : "");
     if (f->chosen_on_test)
         lmb_str_add(out,
             "note: best was chosen on the test set (--val-split F holds a "

@@ -73,9 +73,18 @@ static lmb_status set_file(json_t *to, const char *key, const char *path)
     return LMB_OK;
 }
 
+/* A run that goes on does not try its teacher again, nor read the file that it
+ * began from: what its manifest said of them stays. */
+static bool keep(json_t *to, const json_t *before, const char *key)
+{
+    json_t *old = json_object_get(before, key);
+    return old != NULL && json_object_set(to, key, old) == 0;
+}
+
 /* "teacher", "teacher_weights", "teacher_top1": of the second teacher
  * "teacher2", and so on. */
-static lmb_status set_teacher(json_t *to, const lmb_run_facts *f, int i)
+static lmb_status set_teacher(
+    json_t *to, const json_t *before, const lmb_run_facts *f, int i)
 {
     char name[24] = "teacher", key[64];
     if (i > 0)
@@ -85,19 +94,22 @@ static lmb_status set_teacher(json_t *to, const lmb_run_facts *f, int i)
     LMB_TRY(set_file(to, key, f->config->teachers[i].weights));
     (void)snprintf(key, sizeof key, "%s_%s", name, f->task->score[0]);
     set_real(to, key, f->teacher_score[i]);
+    keep(to, before, key);
     (void)snprintf(key, sizeof key, "%s_checked", name);
     set_int(to, key, f->teacher_checked);
+    keep(to, before, key);
     return LMB_OK;
 }
 
-static lmb_status set_networks(json_t *to, const lmb_run_facts *f)
+static lmb_status set_networks(
+    json_t *to, const json_t *before, const lmb_run_facts *f)
 {
     set_text(to, "student", f->student->text);
     set_int(to, "student_parameters", lmb_params_trainable(f->student->params));
-    if (f->config->init != NULL)
+    if (f->config->init != NULL && !keep(to, before, "init"))
         LMB_TRY(set_file(to, "init", f->config->init));
     for (int i = 0; i < f->n_teachers; i++)
-        LMB_TRY(set_teacher(to, f, i));
+        LMB_TRY(set_teacher(to, before, f, i));
     return LMB_OK;
 }
 
@@ -121,13 +133,10 @@ static json_t *session_json(const lmb_run_facts *f, const char *command)
 }
 
 /* The sessions of the manifest that is there, with the new one. */
-static json_t *all_sessions(const char *path, bool resumed, json_t *session)
+static json_t *all_sessions(const json_t *before, json_t *session)
 {
-    json_error_t error;
-    json_t *before = resumed ? json_load_file(path, 0, &error) : NULL;
     json_t *list = json_object_get(before, "sessions");
     list = json_is_array(list) ? json_incref(list) : json_array();
-    json_decref(before);
     (void)json_array_append_new(list, session);
     return list;
 }
@@ -135,15 +144,17 @@ static json_t *all_sessions(const char *path, bool resumed, json_t *session)
 static lmb_status write_manifest(
     const char *path, const lmb_run_facts *f, const char *command)
 {
+    json_error_t error;
     json_t *o = json_object();
+    json_t *before = f->start_step > 0 ? json_load_file(path, 0, &error) : NULL;
     char *text = NULL;
     lmb_str line = {0};
     lmb_status st = LMB_OK;
     (void)json_object_set_new(o, "data", data_json(f));
-    LMB_GOTO(set_networks(o, f), st, done);
+    LMB_GOTO(set_networks(o, before, f), st, done);
     set_int(o, "seed", f->config->train.seed);
-    (void)json_object_set_new(o, "sessions",
-        all_sessions(path, f->start_step > 0, session_json(f, command)));
+    (void)json_object_set_new(
+        o, "sessions", all_sessions(before, session_json(f, command)));
     text = json_dumps(o, JSON_INDENT(2));
     if (text == NULL)
         LMB_GOTO(LMB_FAIL(LMB_ENOMEM, "%s: out of memory", path), st, done);
@@ -153,6 +164,7 @@ static lmb_status write_manifest(
 done:
     lmb_str_fini(&line);
     free(text); /* jansson's */
+    json_decref(before);
     json_decref(o);
     return st;
 }

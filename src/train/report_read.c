@@ -67,7 +67,8 @@ static lmb_status add_train_row(lmb_report_run *run, json_t *row, double epoch)
 {
     const char *key;
     json_t *value;
-    run->images_per_second = real(row, "images_per_second");
+    if (!isnan(real(row, "images_per_second")))
+        run->images_per_second = real(row, "images_per_second");
     json_object_foreach(row, key, value)
     {
         if (strncmp(key, "loss", 4) != 0 || !json_is_number(value))
@@ -157,8 +158,19 @@ done:
 
 /* --- config.yaml ---------------------------------------------------------- */
 
-/* The config without comments, seed and out: equal for runs that differ by
- * their seed only. */
+/* Does the line say what one run of several seeds may have of its own? */
+static bool is_own(const char *word)
+{
+    static const char *const names[] = {"seed:", "out:", "cache:",
+        "loader_threads:", "save_every:", "save_minutes:", "log_every:"};
+    for (size_t i = 0; i < LMB_COUNT(names); i++)
+        if (strncmp(word, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+/* The config without comments and what does not change its numbers but by
+ * chance: equal for runs that differ by their seed only. */
 static lmb_status make_identity(lmb_report_run *run)
 {
     lmb_str out = {0};
@@ -170,8 +182,7 @@ static lmb_status make_identity(lmb_report_run *run)
             length++;
         while (length > 0 && at[length - 1] == ' ')
             length--;
-        if (word[0] != '#' && strncmp(word, "seed:", 5) != 0 &&
-            strncmp(word, "out:", 4) != 0) {
+        if (word[0] != '#' && !is_own(word)) {
             lmb_str_add_bytes(&out, at, length);
             lmb_str_add(&out, "\n");
         }

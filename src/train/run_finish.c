@@ -68,6 +68,7 @@ lmb_run_facts lmb_run_describe(const lmb_run *run)
         .test = run->chosen,
         .chosen_on_test =
             run->chosen == run->test && lmb_dataset_is_test(run->test),
+        .held_out = run->test != NULL && run->chosen != run->test,
         .left_out = lmb_loader_left_out(run->loader),
         .steps_per_epoch = lmb_loader_steps(run->loader),
         .task = run->task,

@@ -248,8 +248,10 @@ static lmb_status train_steps(lmb_run *run)
     }
     const double seconds = lmb_clock_now() - start;
     run->train_seconds += seconds;
-    const lmb_row row = epoch_row(run,
-        seconds > 0 ? (double)(run->trained_images - images) / seconds : 0);
+    /* All steps of the epoch may have been made before the run was stopped. */
+    const int64_t trained = run->trained_images - images;
+    const lmb_row row = epoch_row(
+        run, trained > 0 && seconds > 0 ? (double)trained / seconds : NAN);
     LMB_TRY(lmb_runlog_mark_now(run->log, &run->before_row));
     return write_row(run, &row);
 }

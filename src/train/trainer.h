@@ -84,6 +84,7 @@ typedef struct lmb_run_facts {
     int threads;
     const lmb_dataset *train, *test; /* test: what `best` is chosen on */
     bool chosen_on_test; /* no held-out split */
+    bool held_out; /* `test` is a part held out, and there is a test split */
     int64_t left_out; /* pictures to train on that have no boxes */
     int64_t steps_per_epoch;
     const lmb_task *task;

@@ -52,7 +52,11 @@ static lmb_status open_terms(bench *b)
         LMB_TRY(lmb_params_new(LMB_F32, &t->params));
         LMB_TRY(lmb_method_new(t->method, c->methods[i].n_options,
             c->methods[i].key, c->methods[i].value, &t->state));
-        t->weight = t->method->weight;
+        t->weight = isnan(c->methods[i].weight) ? t->method->weight
+                                                : c->methods[i].weight;
+        for (int k = 0; k < c->methods[i].n_map; k++)
+            LMB_TRY(lmb_pairing_parse(
+                c->arena, c->methods[i].map[k], &t->map[t->n_map++]));
     }
     return LMB_OK;
 }
@@ -108,6 +112,8 @@ static lmb_status make_batch(bench *b, int64_t n, int64_t size)
 
 static double task_weight(const bench *b)
 {
+    if (!isnan(b->config->ce_weight))
+        return b->config->ce_weight;
     if (b->n_terms == 0 || lmb_network_detects(&b->student))
         return 1;
     return b->terms[0].method->ce_weight;
@@ -132,8 +138,13 @@ static lmb_status open_step(bench *b, int64_t size, bool bf16)
     };
     LMB_TRY(lmb_train_step_new(&spec, &b->step));
     const lmb_optim_opts opts = {
+        .kind = (lmb_optim_kind)t->optimizer,
         .momentum = t->momentum,
         .weight_decay = t->weight_decay,
+        .nesterov = t->nesterov,
+        .beta1 = t->beta1,
+        .beta2 = t->beta2,
+        .eps = t->eps,
     };
     LMB_TRY(lmb_optim_new(&opts, b->student.params, &b->optims[0]));
     for (int i = 0; i < b->n_terms; i++) {
@@ -210,6 +221,10 @@ static lmb_status measure(
     const lmb_run_config *c = b->config;
     if (c->student == NULL)
         return LMB_FAIL(LMB_EUSAGE, "bench step: --student NAME");
+    if (c->n_teachers > 0 && c->teachers[0].model == NULL)
+        return LMB_FAIL(LMB_EUSAGE,
+            "bench step: --teacher NAME: weights are made up, so files do not "
+            "tell the network");
     LMB_TRY(open_network(c->student, c->classes, size, 1, &b->student));
     if (c->n_teachers > 0)
         LMB_TRY(open_network(

@@ -41,8 +41,9 @@ static lmb_status check_fields(
         const char *value = json_string_value(json_object_get(root, f->name));
         if (value == NULL)
             return LMB_FAIL(LMB_EFORMAT,
-                "%s: no cache of this version: %s is missing or no text", name,
-                f->name);
+                "%s: %s is missing or no text, and this run has '%s'; another "
+                "--cache folder keeps both",
+                name, f->name, f->value);
         if (strcmp(value, f->value) != 0)
             return LMB_FAIL(LMB_EFORMAT,
                 "%s: the cache was made with %s '%.*s', this run has '%s'; "

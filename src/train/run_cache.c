@@ -46,6 +46,9 @@ static void add_teacher(lmb_cache_key *key, const lmb_run *run)
     lmb_cache_key_add(key, "teacher_xxh64", "%016llx", (unsigned long long)h);
     add_numbers(key, "teacher_mean", 3, t->mean);
     add_numbers(key, "teacher_std", 3, t->std);
+    const double input = run->config->teachers[0].input;
+    if (input > 0 && input != 1) /* caches of 1 do not name it */
+        add_numbers(key, "teacher_input", 1, &input);
     lmb_cache_key_add(key, "classes", "%d", t->classes);
     lmb_cache_key_add(key, "precision", "%s", run->bf16 ? "bf16" : "f32");
 }

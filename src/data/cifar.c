@@ -131,7 +131,10 @@ lmb_status lmb__cifar_open(const lmb_cifar_form *form, const char *dir,
 {
     if (split == LMB_SPLIT_VAL)
         return LMB_FAIL(LMB_EINVAL,
-            "%s has no val split: hold out a part of train", ds->name);
+            "%s has no val split, but train and test; --val-split F holds a "
+            "part "
+            "of train out in a run",
+            ds->name);
     const char *const *names =
         split == LMB_SPLIT_TRAIN ? form->train : form->test;
     place places[4] = {{dir, false}, {NULL, false}, {dir, true}, {NULL, true}};

@@ -190,8 +190,10 @@ static lmb_status open_split(const char *dir, lmb_split split,
     static const double mean[3] = {0.1307, 0.1307, 0.1307};
     static const double std[3] = {0.3081, 0.3081, 0.3081};
     if (split == LMB_SPLIT_VAL)
-        return LMB_FAIL(
-            LMB_EINVAL, "idx has no val split: hold out a part of train");
+        return LMB_FAIL(LMB_EINVAL,
+            "idx has no val split, but train and test; --val-split F holds a "
+            "part "
+            "of train out in a run");
     lmb_folder folder = {0};
     places found = {0};
     LMB_TRY(lmb__folder_list(dir, ds->arena, &folder));

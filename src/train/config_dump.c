@@ -142,6 +142,20 @@ static bool is_detector(const lmb_run_config *run)
     return m != NULL && m->postprocess != NULL;
 }
 
+/* Of a classifier's pictures what was asked for. */
+static void dump_picture(dump *d)
+{
+    const lmb_picture_opts *o = &d->run->pictures;
+    if (o->size > 0)
+        number_line(d, "  ", "size", (double)o->size, "data.size");
+    if (o->flip >= 0)
+        number_line(d, "  ", "flip", o->flip, "data.flip");
+    if (o->jitter > 0)
+        number_line(d, "  ", "jitter", o->jitter, "data.jitter");
+    if (o->hue > 0)
+        number_line(d, "  ", "hue", o->hue, "data.hue");
+}
+
 static void dump_data(dump *d)
 {
     const lmb_run_config *run = d->run;
@@ -155,8 +169,8 @@ static void dump_data(dump *d)
     dump_files(d, "test", run->test_json, run->test_images);
     if (is_detector(run))
         dump_rows(d, lmb_picture_opts_table, &run->pictures, "data");
-    else if (run->pictures.size > 0)
-        number_line(d, "  ", "size", (double)run->pictures.size, "data.size");
+    else
+        dump_picture(d);
 }
 
 static void dump_stages(dump *d)
@@ -187,14 +201,46 @@ static void dump_stages(dump *d)
     }
 }
 
-/* The origin of `field` of method i: given for it, or for the only one. */
-static const char *field_key(const dump *d, int i, const char *field,
-    const char *of_the_only_one, char key[64])
+/* Is `name` one of the ways to give `field` of method i? mdistiller's spellings
+ * are among `others` (may be NULL). */
+static bool gives_field(const dump *d, int i, const char *field,
+    const char *others, const char *name)
 {
-    (void)snprintf(key, 64, "methods.%d.%s", i, field);
-    return d->origins == NULL || lmb_config_find(d->origins, key) != NULL
-        ? key
-        : of_the_only_one;
+    char key[3][80];
+    const char *method = d->run->methods[i].name;
+    (void)snprintf(key[0], sizeof key[0], "methods.%d.%s", i, field);
+    (void)snprintf(key[1], sizeof key[1], "method.%s", field);
+    (void)snprintf(key[2], sizeof key[2], "method.%s.%s", method, field);
+    for (size_t k = 0; k < LMB_COUNT(key); k++)
+        if (lmb_str_equal_nocase(name, key[k]))
+            return true;
+    return lmb_str_equal_nocase(name, key[2] + strlen("method.")) ||
+        lmb__config_among(others, name);
+}
+
+/* The key that gave `field` of method i last, or the usual one. */
+static const char *field_key(
+    const dump *d, int i, const char *field, const char *others)
+{
+    for (size_t k = d->origins != NULL ? d->origins->count : 0; k > 0; k--) {
+        const char *name = d->origins->entries[k - 1].key;
+        if (gives_field(d, i, field, others, name))
+            return name;
+    }
+    return strcmp(field, "name") == 0 ? "methods" : field;
+}
+
+/* Of the run, but given beside a method. */
+static const char *ce_weight_key(const dump *d)
+{
+    for (int i = 0; i < d->run->n_methods; i++) {
+        const lmb_method *m = lmb_method_find(d->run->methods[i].name);
+        const char *key =
+            field_key(d, i, "ce_weight", m != NULL ? m->ce_weight_keys : NULL);
+        if (strcmp(key, "ce_weight") != 0)
+            return key;
+    }
+    return "ce_weight";
 }
 
 /* The origin of an option of method i, whichever way it was spelt. */
@@ -249,17 +295,15 @@ static lmb_status dump_methods(dump *d)
     for (int i = 0; i < d->run->n_methods; i++) {
         const lmb_method_config *m = &d->run->methods[i];
         const lmb_method *row = lmb_method_find(m->name);
-        char key[64];
-        text_line(d, "  - ", "name", m->name,
-            field_key(d, i, "name", "methods", key));
+        text_line(d, "  - ", "name", m->name, field_key(d, i, "name", NULL));
         const double weight = isnan(m->weight) && row ? row->weight : m->weight;
         const double warmup = row != NULL
             ? lmb_term_warmup(m, row, is_detector(d->run))
             : m->warmup;
         number_line(d, "    ", "weight", weight,
-            field_key(d, i, "weight", "method.weight", key));
+            field_key(d, i, "weight", row != NULL ? row->weight_keys : NULL));
         number_line(d, "    ", "warmup", warmup,
-            field_key(d, i, "warmup", "method.warmup", key));
+            field_key(d, i, "warmup", row != NULL ? row->warmup_keys : NULL));
         if (m->n_map > 0)
             lmb_str_add(d->out, "    map:\n");
         for (int k = 0; k < m->n_map; k++)
@@ -292,7 +336,7 @@ lmb_status lmb_config_dump(
     LMB_TRY(dump_methods(&d));
     dump_stages(&d);
     if (!isnan(run->ce_weight))
-        number_line(&d, "", "ce_weight", run->ce_weight, "ce_weight");
+        number_line(&d, "", "ce_weight", run->ce_weight, ce_weight_key(&d));
     dump_train(&d);
     text_line(&d, "", "init", run->init, "init");
     text_line(&d, "", "out", run->out, "out");

@@ -99,9 +99,14 @@ static lmb_status set_mdistiller_key(
             ? LMB_OK
             : refuse(from, "SOLVER.TRAINER", value);
     if (lmb_str_equal_nocase(key, "DATASET.TYPE"))
-        return lmb_config_find(l->config, "data.spec") != NULL
-            ? LMB_OK
+        return lmb_config_find(l->config, "data.spec") != NULL ||
+                lmb_str_equal_nocase(value, "imagenet")
+            ? LMB_OK /* its folder is the user's: --data imagefolder:DIR */
             : lmb_config_set(l->config, "data.spec", value, from);
+    /* Ours of that name is for the pyramids of detectors. */
+    if (lmb_str_equal_nocase(key, "DISTILLER.TYPE") &&
+        lmb_str_equal_nocase(value, "REVIEWKD"))
+        return refuse(from, "for classifiers the method", value);
     if (lmb_str_equal_nocase(key, "DISTILLER.TYPE") &&
         !lmb_str_equal_nocase(value, "NONE") && lmb_method_find(value) == NULL)
         return refuse(from, "the method", value);

@@ -5,6 +5,7 @@
 #include "train/config_impl.h"
 
 #include "model/model.h"
+#include "train/pictures.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -544,6 +545,18 @@ static lmb_status set_detector_options(lmb_run_config *run, bool two_stage)
     return LMB_OK;
 }
 
+/* A classifier's pictures have no such options. */
+static lmb_status refuse_boxes(const lmb_config *c)
+{
+    static const char *const keys[] = {"data.short_side", "data.short_least",
+        "data.mosaic", "data.max_sizes", "data.max_boxes", "data.filter_empty"};
+    for (size_t i = 0; i < LMB_COUNT(keys); i++)
+        if (lmb_config_find(c, keys[i]) != NULL)
+            return LMB_FAIL(LMB_EUSAGE,
+                "%s is for detectors, and the model is a classifier", keys[i]);
+    return LMB_OK;
+}
+
 /* What a detector's run takes where nobody said otherwise: mmdetection's 1x
  * schedule, in smaller batches; and the methods' values for detectors. */
 static lmb_status set_detector_defaults(
@@ -557,7 +570,14 @@ static lmb_status set_detector_defaults(
         return LMB_OK;
     LMB_TRY(lmb_model_spec_parse(run->student, &spec));
     if (spec.model->postprocess == NULL)
-        return LMB_OK;
+        return refuse_boxes(c);
+    if (run->train.augment != LMB_AUGMENT_DEFAULT)
+        return LMB_FAIL(LMB_EUSAGE,
+            "train.augment is for classifiers; the pictures of detectors are "
+            "varied by data.flip, data.jitter, data.hue, data.short_least and "
+            "data.mosaic");
+    if (run->pictures.flip < 0)
+        run->pictures.flip = LMB_USUAL_FLIP;
     for (size_t i = 0; i < LMB_COUNT(rows); i++) {
         char key[64];
         (void)snprintf(key, sizeof key, "train.%s", rows[i][0]);

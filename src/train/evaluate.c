@@ -2,6 +2,7 @@
 #include "train/detector.h"
 
 #include "base/clock.h"
+#include "base/rng.h"
 
 #include <math.h>
 #include <string.h>
@@ -31,6 +32,16 @@ struct lmb_evaluator {
 
 /* --- plans ---------------------------------------------------------------- */
 
+static lmb_value resized(const lmb_evaluator *e, const eval_plan *p)
+{
+    const double factor = e->spec.input_factor;
+    if (factor <= 0 || factor == 1)
+        return p->x;
+    return lmb_resize(p->g, p->x,
+        lmb_teacher_side(e->transform.height, factor, 0),
+        lmb_teacher_side(e->transform.width, factor, 0), LMB_RESIZE_BILINEAR);
+}
+
 static lmb_status make_plan(lmb_evaluator *e, int64_t batch, eval_plan *p)
 {
     LMB_TRY(lmb_graph_new(&p->g));
@@ -39,7 +50,7 @@ static lmb_status make_plan(lmb_evaluator *e, int64_t batch, eval_plan *p)
         LMB_SHAPE(batch, 3, e->transform.height, e->transform.width));
     lmb_nn nn;
     lmb_nn_init(&nn, p->g, e->net.params, LMB_MODE_EVAL);
-    (void)lmb_network_build(&e->net, &nn, p->x, NULL);
+    (void)lmb_network_build(&e->net, &nn, resized(e, p), NULL);
     p->logits = lmb_nn_tap_find(&nn, "logits");
     LMB_TRY(lmb_graph_status(p->g));
     if (!e->spec.reference)
@@ -75,9 +86,14 @@ lmb_status lmb_eval_part(
     if (limit <= 0 || limit >= count)
         return LMB_OK;
     LMB_TRY(LMB_NEW(index, limit));
-    /* Evenly spread, so that sorted data sets give all classes. */
-    for (int64_t i = 0; i < limit; i++)
-        index[i] = i * count / limit;
+    /* One drawn from each of `limit` equal parts: all classes come up, whether
+     * the set is sorted by class or takes them in turns. */
+    lmb_rng rng = lmb_rng_make(0, LMB_STREAM_SPLIT, 1, 0);
+    for (int64_t i = 0; i < limit; i++) {
+        const int64_t from = i * count / limit, to = (i + 1) * count / limit;
+        index[i] =
+            from + (int64_t)(lmb_rng_uniform(&rng) * (double)(to - from));
+    }
     const lmb_status st =
         lmb_dataset_subset((lmb_dataset *)(uintptr_t)data, index, limit, out);
     lmb_free(index);

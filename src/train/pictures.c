@@ -52,7 +52,7 @@ static void set_sides(const lmb_picture_opts *o, lmb_detect_transform *t)
 
 static void set_chances(const lmb_picture_opts *o, lmb_detect_transform *t)
 {
-    t->flip = o->flip;
+    t->flip = o->flip < 0 ? LMB_USUAL_FLIP : o->flip;
     t->brightness = t->contrast = t->saturation = o->jitter;
     t->hue = o->hue;
     t->mosaic = o->mosaic;

@@ -7,6 +7,7 @@
 
 /* Where only the long side is told, the short one is this or the long one. */
 enum { LMB_USUAL_SHORT_SIDE = 800 };
+#define LMB_USUAL_FLIP 0.5
 
 /* The transform that the options ask for on this set; mean and deviation are
  * the network's. EINVAL names the option. */

@@ -53,11 +53,8 @@ static void set_teacher_size(const lmb_run *run, lmb_step_spec *spec)
     const double factor = k < 0 ? 0 : run->config->teachers[k].input;
     const int32_t pad = spec->teacher != NULL ? spec->teacher->model->pad : 0;
     const int64_t size[2] = {spec->height, spec->width};
-    for (int i = 0; i < 2 && factor > 0; i++) {
-        const double unit = pad > 0 ? pad : 1;
-        const double units = round((double)size[i] * factor / unit);
-        spec->teacher_size[i] = (int64_t)(unit * (units < 1 ? 1 : units));
-    }
+    for (int i = 0; i < 2 && factor > 0; i++)
+        spec->teacher_size[i] = lmb_teacher_side(size[i], factor, pad);
 }
 
 lmb_step_spec lmb_run_step_spec(const lmb_run *run, const int64_t size[3])

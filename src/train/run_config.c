@@ -10,7 +10,7 @@
 const lmb_opt lmb_train_opts_table[] = {
     {"epochs", "passes over the training set", LMB_OPT_I64, AT(epochs), 240, 1, 100000, NULL, "SOLVER.EPOCHS"},
     {"batch", "images a step, all together", LMB_OPT_I64, AT(batch), 64, 1, 65536, NULL, "batch_size|SOLVER.BATCH_SIZE"},
-    {"lr", "learning rate; 0: the model's own (0.05, light networks 0.01)", LMB_OPT_F64, AT(lr), 0, 0, 100, NULL, "SOLVER.LR"},
+    {"lr", "learning rate; 0: the model's own (0.05, light networks 0.01), of AdamW 1e-3, for detectors 1e-4 x batch / 16", LMB_OPT_F64, AT(lr), 0, 0, 100, NULL, "SOLVER.LR"},
     {"momentum", "momentum of SGD", LMB_OPT_F64, AT(momentum), 0.9, 0, 1, NULL, "SOLVER.MOMENTUM"},
     {"weight_decay", "L2 penalty, on all parameters", LMB_OPT_F64, AT(weight_decay), 5e-4, 0, 10, NULL, "wd|SOLVER.WEIGHT_DECAY"},
     {"nesterov", "Nesterov momentum", LMB_OPT_BOOL, AT(nesterov), 0, 0, 1, NULL, NULL},
@@ -53,7 +53,7 @@ const lmb_opt lmb_picture_opts_table[] = {
     {"size", "side of the input, for image folders (0: 224); with boxes, the long side they are made to fit (0: 1333)", LMB_OPT_I64, AT(size), 0, 0, 8192, NULL, "img_size|imgsz"},
     {"short_side", "and the short side; 0: 800, or the long one if that is less", LMB_OPT_I64, AT(short_side), 0, 0, 8192, NULL, NULL},
     {"short_least", "training: short sides drawn between this and short_side; 0: off", LMB_OPT_I64, AT(short_least), 0, 0, 8192, NULL, NULL},
-    {"flip", "training: probability of a mirror image", LMB_OPT_F64, AT(flip), 0.5, 0, 1, NULL, NULL},
+    {"flip", "training: probability of a mirror image; -1: 0.5, of digits (idx) 0", LMB_OPT_F64, AT(flip), -1, -1, 1, NULL, NULL},
     {"jitter", "training: brightness, contrast and saturation change by so much", LMB_OPT_F64, AT(jitter), 0, 0, 1, NULL, NULL},
     {"hue", "training: and the hue", LMB_OPT_F64, AT(hue), 0, 0, 0.5, NULL, NULL},
     {"mosaic", "training: probability that four pictures are put together", LMB_OPT_F64, AT(mosaic), 0, 0, 1, NULL, NULL},

@@ -63,7 +63,8 @@ typedef struct lmb_picture_opts {
     int64_t size; /* long side that pictures are made to fit; 0: 1333 */
     int64_t short_side; /* and short side; 0: 800, or `size` if it is less */
     int64_t short_least; /* multi-scale: short sides from here; 0: off */
-    double flip, jitter, hue; /* jitter: brightness, contrast, saturation */
+    /* flip < 0: the data's own; jitter: brightness, contrast, saturation. */
+    double flip, jitter, hue;
     double mosaic;
     int64_t max_sizes; /* padded sizes, a plan each */
     int64_t max_boxes; /* an image; 0: what the data need */

@@ -84,6 +84,14 @@ static void set_transform(lmb_run *run)
         lmb_transform_default(run->train_data, augment != LMB_AUGMENT_NONE);
     if (augment == LMB_AUGMENT_STRONG)
         lmb_transform_strong(&run->train_transform);
+    const lmb_picture_opts *o = &run->config->pictures;
+    lmb_transform *t = &run->train_transform;
+    if (o->flip >= 0)
+        t->flip = o->flip;
+    if (o->jitter > 0)
+        t->brightness = t->contrast = t->saturation = o->jitter;
+    if (o->hue > 0)
+        t->hue = o->hue;
 }
 
 lmb_status lmb_run_open_data(lmb_run *run)

@@ -156,18 +156,25 @@ lmb_eval_spec lmb_run_teacher_spec(const lmb_run *run, int i)
         spec.pictures.size = lrint(factor * (double)spec.pictures.size);
         spec.pictures.short_side =
             lrint(factor * (double)spec.pictures.short_side);
+    } else if (factor > 0) {
+        spec.input_factor = factor;
     }
     return spec;
 }
 
-/* Three deviations above guessing, or it is guessing; a detector that finds
- * nothing at all has an AP of almost 0. */
+/* Three deviations above guessing, or it is guessing, unless so few images
+ * tell nothing: then half of the way to all. A detector that finds nothing at
+ * all has an AP of almost 0. */
 static double chance_level(const lmb_run *run, double images)
 {
     const double chance = 1.0 / run->student.classes;
     if (lmb_task_is_detection(run->task))
         return 1e-3;
-    return 100 * (chance + 3 * sqrt(chance * (1 - chance) / images));
+    if (run->student.classes == 1)
+        return -1;
+    return 100 *
+        fmin(chance + 3 * sqrt(chance * (1 - chance) / images),
+            (1 + chance) / 2);
 }
 
 static lmb_status check_teacher(lmb_run *run, int i)
@@ -263,8 +270,9 @@ void lmb_run_hash_store(uint64_t *h, const lmb_params *store)
 static void hash_pictures(uint64_t *h, const lmb_picture_opts *p)
 {
     hash_text(h, "%lld %lld %lld %a %a %a %a %lld %d", (long long)p->size,
-        (long long)p->short_side, (long long)p->short_least, p->flip, p->jitter,
-        p->hue, p->mosaic, (long long)p->max_sizes, (int)p->filter_empty);
+        (long long)p->short_side, (long long)p->short_least,
+        p->flip < 0 ? LMB_USUAL_FLIP : p->flip, p->jitter, p->hue, p->mosaic,
+        (long long)p->max_sizes, (int)p->filter_empty);
 }
 
 /* What must be equal for a resumed run to be the same run. */
@@ -295,8 +303,10 @@ static lmb_status hash_config(lmb_run *run)
         (int)t->nesterov, (int)t->optimizer, t->beta1, t->beta2, t->eps,
         (long long)t->seed, (int)t->augment, (int)run->bf16);
     hash_text(&h, "%a %a", t->clip_norm, t->ema);
-    if (lmb_task_is_detection(run->task))
-        hash_pictures(&h, &c->pictures);
+    const lmb_picture_opts *p = &c->pictures;
+    if (lmb_task_is_detection(run->task) || p->flip >= 0 || p->jitter > 0 ||
+        p->hue > 0)
+        hash_pictures(&h, p);
     (void)snprintf(run->state.config_hash, sizeof run->state.config_hash,
         "%016llx", (unsigned long long)h);
     return LMB_OK;

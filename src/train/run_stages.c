@@ -102,10 +102,13 @@ static void default_decays(const lmb_run *run, lmb_schedule *s)
 }
 
 /* A detector's is for batches of 16 and shrinks with the batch: heads without
- * norms do not survive more. */
+ * norms do not survive more. AdamW's steps have a size of their own, which is
+ * no network's: 1e-3, of detectors 1e-4 (mmdetection's). */
 static double default_lr(const lmb_run *run)
 {
-    const double lr = run->student.model->default_lr;
+    const bool adamw = run->config->train.optimizer == LMB_OPTIM_ADAMW;
+    const double usual = lmb_task_is_detection(run->task) ? 1e-4 : 1e-3;
+    const double lr = adamw ? usual : run->student.model->default_lr;
     return lmb_task_is_detection(run->task)
         ? lr * (double)run->config->train.batch / 16
         : lr;

@@ -66,6 +66,13 @@ static lmb_value renormalise(
         lmb_graph_constant(g, shape, shift, 0));
 }
 
+int64_t lmb_teacher_side(int64_t pixels, double factor, int32_t pad)
+{
+    const double unit = pad > 0 ? pad : 1;
+    const double units = round((double)pixels * factor / unit);
+    return (int64_t)(unit * (units < 1 ? 1 : units));
+}
+
 lmb_value lmb_teacher_input(lmb_graph *g, lmb_value x,
     const lmb_network *student, const lmb_network *teacher,
     const int64_t size[2])

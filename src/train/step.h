@@ -35,6 +35,10 @@ lmb_value lmb_network_build(
     const lmb_network *net, lmb_nn *nn, lmb_value x, lmb_detection *detection);
 bool lmb_network_detects(const lmb_network *net);
 
+/* A side of the teacher's input: the student's times the factor, in whole
+ * multiples of `pad` (0: pixels). */
+int64_t lmb_teacher_side(int64_t pixels, double factor, int32_t pad);
+
 /* The teacher's input made of the student's, x: its mean and deviation, and
  * size (height, width; 0: the student's). */
 lmb_value lmb_teacher_input(lmb_graph *g, lmb_value x,
@@ -143,6 +147,9 @@ typedef struct lmb_eval_spec {
     double mean[3], std[3];
     lmb_detect_opts detect;
     bool keep_found; /* detection: the result has the boxes, too */
+    /* Classification: the input is resized by it, as a teacher's is in
+     * training (bilinear); 0: not. */
+    double input_factor;
     /* May be NULL; once set, the evaluation ends with EINTERRUPTED. */
     const volatile sig_atomic_t *stop;
 } lmb_eval_spec;

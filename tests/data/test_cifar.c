@@ -267,7 +267,7 @@ static void wrong_specs_are_named(void **state)
     CHECK_ERR(lmb_dataset_open(spec_of("cifar100"), "tets", NULL, &ds),
         LMB_EINVAL, "not train, val or test");
     CHECK_ERR(lmb_dataset_open(spec_of("cifar100"), "val", NULL, &ds),
-        LMB_EINVAL, "hold out a part of train");
+        LMB_EINVAL, "has no val split");
     CHECK_ERR(lmb_dataset_open("", "train", NULL, &ds), LMB_EINVAL, "NAME");
 }
 

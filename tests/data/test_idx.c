@@ -137,7 +137,7 @@ static void missing_and_doubled_files_are_named(void **state)
     CHECK_ERR(lmb_dataset_open(spec(), "test", NULL, &ds), LMB_EFORMAT,
         "label 5 of entry 5");
     CHECK_ERR(
-        lmb_dataset_open(spec(), "val", NULL, &ds), LMB_EINVAL, "hold out");
+        lmb_dataset_open(spec(), "val", NULL, &ds), LMB_EINVAL, "no val split");
     assert_int_equal(unlink(in_folder("train-images-idx3-ubyte")), 0);
     expect(LMB_ENOTFOUND, "no train-images-idx3-ubyte");
     fill(5);

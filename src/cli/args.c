@@ -98,8 +98,16 @@ static void collect(void *user, const cli_flag *flag)
     }
 }
 
-static lmb_status unknown_flag(const cli *c, const char *name)
+/* A name of three letters or less is near to too many others. */
+static bool is_near(const char *near, const char *name)
 {
+    return near != NULL && name[1] != '\0' &&
+        (strlen(name) > 3 || near[0] == name[0]);
+}
+
+static lmb_status unknown_flag(const cli *c, const char *arg, const char *name)
+{
+    const char *dashes = arg[1] == '-' || name[1] != '\0' ? "--" : "-";
     names all = {.arena = c->arena};
     for (const cli_flag *f = c->command->flags; f && f->name != NULL; f++)
         collect(&all, f);
@@ -107,13 +115,13 @@ static lmb_status unknown_flag(const cli *c, const char *name)
         collect(&all, f);
     cli_config_flags(c, c->command->config, collect, &all);
     const char *near = lmb_str_nearest(name, all.name, all.count);
-    if (near != NULL)
+    if (is_near(near, name))
         return LMB_FAIL(LMB_EUSAGE,
             "limbeck %s: unknown flag --%s; did you mean --%s?",
             c->command->name, name, near);
     return LMB_FAIL(LMB_EUSAGE,
-        "limbeck %s: unknown flag --%s; see `limbeck help %s`",
-        c->command->name, name, c->command->name);
+        "limbeck %s: unknown flag %s%s; see `limbeck help %s`",
+        c->command->name, dashes, name, c->command->name);
 }
 
 /* --- parsing */
@@ -157,8 +165,14 @@ static lmb_status read_flag(cli *c, int *i)
     name[length] = '\0';
     spelled[(size_t)(body - arg) + length] = '\0';
     const cli_flag *flag = find_flag(c, name);
+    if (flag == NULL && strncmp(name, "no-", 3) == 0 && body[length] == '\0') {
+        flag = find_flag(c, name + 3);
+        if (flag != NULL && flag->value == NULL && flag->key != NULL)
+            return give(c, flag, spelled, "false");
+        flag = NULL;
+    }
     if (flag == NULL)
-        return unknown_flag(c, name);
+        return unknown_flag(c, arg, name);
     const bool has_value = body[length] == '=';
     if (flag->value == NULL) {
         if (has_value && flag->key == NULL)

@@ -103,11 +103,15 @@ static void add_plain(const cli *c, lmb_str *out, const lmb_eval_result *r,
         r->score[LMB_TOP1], r->score[LMB_TOP5], r->loss, (long long)r->count);
     if (r->seconds > 0)
         lmb_str_printf(out, "images/s %.0f\n", (double)r->count / r->seconds);
-    for (int i = 0; i < r->classes && cli_has(c, "per-class"); i++)
-        lmb_str_printf(out, "%-4d %-24s %6.2f of %lld\n", i,
-            names != NULL ? names[i] : "",
-            percent(r->class_correct[i], r->class_count[i]),
-            (long long)r->class_count[i]);
+    for (int i = 0; i < r->classes && cli_has(c, "per-class"); i++) {
+        lmb_str_printf(out, "%-4d %-24s ", i, names != NULL ? names[i] : "");
+        if (r->class_count[i] > 0)
+            lmb_str_printf(out, "%6.2f of %lld\n",
+                percent(r->class_correct[i], r->class_count[i]),
+                (long long)r->class_count[i]);
+        else
+            lmb_str_add(out, "     - of 0\n");
+    }
 }
 
 static lmb_status print(

@@ -80,7 +80,9 @@ static lmb_status config_help(void)
         "\nDetectors have other defaults: epochs 12, batch 8, weight_decay "
         "0.0001, clip_norm 35,\nteacher_check 100.\n"
         "mdistiller's files (DISTILLER, SOLVER, and a section for the "
-        "method) are read as they are;\ngive --data and --teacher-weights.\n");
+        "method) are read as they are\nfor the methods that are here: KD, DKD, "
+        "AT, FitNet, RKD, SP, and training alone;\ngive --data and "
+        "--teacher-weights.\n");
     return cli_put_str(&out);
 }
 

@@ -90,12 +90,18 @@ static lmb_status row_flag(
         return LMB_FAIL(LMB_ENOMEM, "out of memory: flags");
     for (char *c = name; *c != '\0'; c++)
         *c = *c == '_' ? '-' : *c;
+    const bool is_on = row->type == LMB_OPT_BOOL && row->def != 0;
+    const char *help = is_on
+        ? lmb_arena_printf(arena, "%s (on; --no-%s)", row->help, name)
+        : row->help;
+    if (help == NULL)
+        return LMB_FAIL(LMB_ENOMEM, "out of memory: flags");
     const char *value = row->type == LMB_OPT_I64 ? "N" : "X";
     if (row->type == LMB_OPT_BOOL)
         value = NULL;
     else if (row->type == LMB_OPT_ENUM)
         value = row->choices;
-    *out = (cli_flag){name, value, row->help, others, key};
+    *out = (cli_flag){name, value, help, others, key};
     return LMB_OK;
 }
 

@@ -4,6 +4,7 @@
  * only the baseline); see kernel.h. */
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/cpu_optim.h"
+#include "base/log.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -102,6 +103,9 @@ static const cpu_level *level_default(void)
 {
     const char *wish = getenv("LIMBECK_CPU");
     const cpu_level *found = wish != NULL ? level_find(wish) : NULL;
+    if (wish != NULL && wish[0] != '\0' && found == NULL)
+        lmb_log_line(LMB_LOG_WARNING,
+            "LIMBECK_CPU '%s': this build or this CPU does not have it", wish);
     return found != NULL ? found : &levels[lmb_cpu_level_count() - 1];
 }
 

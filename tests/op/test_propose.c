@@ -88,12 +88,13 @@ static void numbers_that_are_not_finite_are_errors(void **state)
 {
     (void)state;
     host_case c = CASE(&attr, OP_D(0, NAN, 0, 0, 0, 0), still, OP_D(50, 50));
-    host_fails(&c, LMB_EINVAL,
+    host_fails(&c, LMB_ENUMERIC,
         "propose: the objectness of anchor 1 of image 0 is not finite");
     double delta[A * 4] = {0};
     delta[4] = INFINITY;
     host_case d = CASE(&attr, OP_D(0, 1, 0, 0, 0, 0), delta, OP_D(50, 50));
-    host_fails(&d, LMB_EINVAL, "the box of anchor 1 of image 0 is not finite");
+    host_fails(
+        &d, LMB_ENUMERIC, "the box of anchor 1 of image 0 is not finite");
 }
 
 static void bad_shapes_and_options_are_refused(void **state)

@@ -80,8 +80,8 @@ lmb_status cli_bf16(const cli *c, const lmb_run_config *config, bool *out)
     *out = asked == LMB_PRECISION_BF16 ||
         (asked == LMB_PRECISION_AUTO && cli_value(c, "precision") != NULL &&
             info.bf16);
-    if (*out && !info.bf16)
+    if (*out && !info.has_bf16)
         return LMB_FAIL(LMB_EUNSUPPORTED,
-            "--precision bf16: this CPU has no fast bf16 arithmetic");
+            "precision bf16: this CPU has neither AVX512_BF16 nor AMX");
     return LMB_OK;
 }

@@ -122,7 +122,9 @@ static void on_row(const lmb_row *row, void *user)
     add_scores(&line, row);
     if (!isnan(row->lr) && row->lr > 0)
         lmb_str_printf(&line, "  lr %.4g", row->lr);
-    lmb_str_printf(&line, "  %.0f images/s  ", row->images_per_second);
+    if (!isnan(row->images_per_second)) /* no step was left to be made */
+        lmb_str_printf(&line, "  %.0f images/s", row->images_per_second);
+    lmb_str_add(&line, "  ");
     add_duration(&line, row->seconds);
     if (line.text != NULL)
         (void)fprintf(stderr, "%s\n", line.text);

@@ -97,7 +97,7 @@ void lmb_fpn_on_backbone(const lmb_model *m, lmb_nn *nn, lmb_value x, int first,
     const bool torchvision = layout == LMB_LAYOUT_TORCHVISION;
     const double eps = nn->bn_eps;
     lmb_value c[4] = {{0}};
-    if (opts->norm_eps >= 0)
+    if (opts->norm_eps >= 0) /* each value below 0 is "the row's" */
         nn->bn_eps = opts->norm_eps;
     else if (m->zero_eps && opts->norm_eval)
         nn->bn_eps = 0;

@@ -16,7 +16,7 @@ void lmb_build_info_get(lmb_build_info *out)
         .compiler = "gcc " __VERSION__,
 #endif
         .dnn = lmb_dnn_version(), .cpu_level = lmb_cpu_level_name(),
-        .bf16 = lmb_dnn_fast_bf16(),
+        .bf16 = lmb_dnn_fast_bf16(), .has_bf16 = lmb_dnn_has_bf16(),
     };
 }
 

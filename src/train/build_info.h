@@ -11,6 +11,7 @@ typedef struct lmb_build_info {
     const char *dnn; /* "oneDNN 2.6.3" */
     const char *cpu_level; /* of our own kernels: "v4bf16" */
     bool bf16; /* bf16 convolutions at speed */
+    bool has_bf16; /* or at any speed: what asking for it needs */
 } lmb_build_info;
 
 void lmb_build_info_get(lmb_build_info *out);

@@ -594,6 +594,9 @@ lmb_status lmb_config_resolve(const lmb_config *c, lmb_run_config *run)
     LMB_TRY(find_teachers(c, run));
     for (size_t i = 0; i < c->count; i++)
         LMB_TRY(set_key(run, &c->entries[i]));
+    if (run->pictures.flip < 0 && run->pictures.flip != -1)
+        return LMB_FAIL(LMB_EUSAGE, "data.flip: %g is not in 0 .. 1, nor -1",
+            run->pictures.flip);
     LMB_TRY(set_detector_defaults(c, run));
     for (size_t i = 0; i < c->count; i++)
         LMB_TRY(set_option_key(run, &c->entries[i]));

@@ -118,6 +118,11 @@ static lmb_status load_file(lmb_run *run, const char *path)
     lmb_status st;
     LMB_TRY(lmb_weights_load(path, &w));
     part from = {w, path, net, ""};
+    st = lmb_weights_use_names_of(net->params, w);
+    if (st != LMB_OK) {
+        lmb_weights_free(w);
+        return st;
+    }
     if (!lmb_network_detects(net))
         st = lmb_weights_to_params(w, path, net->params);
     else if (!is_detector_file(w))

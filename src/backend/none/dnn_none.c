@@ -19,6 +19,18 @@ void lmb_dnn_conv_free(lmb_dnn_conv *conv)
     (void)conv;
 }
 
+size_t lmb_dnn_conv_x_size(const lmb_dnn_conv *conv)
+{
+    (void)conv;
+    return 0;
+}
+
+size_t lmb_dnn_conv_y_size(const lmb_dnn_conv *conv)
+{
+    (void)conv;
+    return 0;
+}
+
 size_t lmb_dnn_conv_weights_size(const lmb_dnn_conv *conv)
 {
     (void)conv;

@@ -48,15 +48,10 @@ static lmb_status open_terms(bench *b)
     for (int i = 0; i < c->n_methods; i++) {
         lmb_term *t = &b->terms[i];
         b->n_terms = i + 1;
-        LMB_TRY(lmb_method_get(c->methods[i].name, &t->method));
         LMB_TRY(lmb_params_new(LMB_F32, &t->params));
-        LMB_TRY(lmb_method_new(t->method, c->methods[i].n_options,
-            c->methods[i].key, c->methods[i].value, &t->state));
-        t->weight = isnan(c->methods[i].weight) ? t->method->weight
-                                                : c->methods[i].weight;
-        for (int k = 0; k < c->methods[i].n_map; k++)
-            LMB_TRY(lmb_pairing_parse(
-                c->arena, c->methods[i].map[k], &t->map[t->n_map++]));
+        LMB_TRY(lmb_term_open(
+            c->arena, &c->methods[i], lmb_network_detects(&b->student), t));
+        t->warmup = 0; /* the step that is timed is one of the whole weight */
     }
     return LMB_OK;
 }
@@ -110,15 +105,6 @@ static lmb_status make_batch(bench *b, int64_t n, int64_t size)
     return LMB_OK;
 }
 
-static double task_weight(const bench *b)
-{
-    if (!isnan(b->config->ce_weight))
-        return b->config->ce_weight;
-    if (b->n_terms == 0 || lmb_network_detects(&b->student))
-        return 1;
-    return b->terms[0].method->ce_weight;
-}
-
 static lmb_status open_step(bench *b, int64_t size, bool bf16)
 {
     const lmb_train_opts *t = &b->config->train;
@@ -132,20 +118,13 @@ static lmb_status open_step(bench *b, int64_t size, bool bf16)
         .terms = b->terms,
         .n_terms = b->n_terms,
         .boxes = lmb_network_detects(&b->student) ? MAX_BOXES : 0,
-        .task_weight = task_weight(b),
+        .task_weight = lmb_task_weight(
+            b->config, b->terms, b->n_terms, lmb_network_detects(&b->student)),
         .bf16 = bf16,
         .allow_reference = t->allow_reference,
     };
     LMB_TRY(lmb_train_step_new(&spec, &b->step));
-    const lmb_optim_opts opts = {
-        .kind = (lmb_optim_kind)t->optimizer,
-        .momentum = t->momentum,
-        .weight_decay = t->weight_decay,
-        .nesterov = t->nesterov,
-        .beta1 = t->beta1,
-        .beta2 = t->beta2,
-        .eps = t->eps,
-    };
+    const lmb_optim_opts opts = lmb_run_optim_opts(t);
     LMB_TRY(lmb_optim_new(&opts, b->student.params, &b->optims[0]));
     for (int i = 0; i < b->n_terms; i++) {
         lmb_params_init(b->terms[i].params, 0);

@@ -110,4 +110,14 @@ lmb_eval_spec lmb_run_teacher_spec(const lmb_run *run, int i);
 /* The averaged weights in place of the student's own, and back again. */
 void lmb_run_swap_average(lmb_run *run);
 
+/* What a training step is made of, in a run and in a benchmark. The method, its
+ * options, weight and map as configured; the caller gives it parameters. */
+lmb_status lmb_term_open(lmb_arena *arena, const lmb_method_config *c,
+    bool detector, lmb_term *term) LMB_MUST_CHECK;
+/* Of cross-entropy. Of a detector's losses 1, whatever the methods say:
+ * cross-entropy beside them is a matter of classification. */
+double lmb_task_weight(
+    const lmb_run_config *c, const lmb_term *terms, int n_terms, bool detector);
+lmb_optim_opts lmb_run_optim_opts(const lmb_train_opts *t);
+
 #endif

@@ -213,11 +213,9 @@ static lmb_status check_teachers(lmb_run *run)
 
 /* --- state ---------------------------------------------------------------- */
 
-static lmb_status open_state(lmb_run *run)
+lmb_optim_opts lmb_run_optim_opts(const lmb_train_opts *t)
 {
-    const lmb_train_opts *t = &run->config->train;
-    lmb_run_state *s = &run->state;
-    const lmb_optim_opts opts = {
+    return (lmb_optim_opts){
         .kind = (lmb_optim_kind)t->optimizer,
         .momentum = t->momentum,
         .weight_decay = t->weight_decay,
@@ -226,6 +224,13 @@ static lmb_status open_state(lmb_run *run)
         .beta2 = t->beta2,
         .eps = t->eps,
     };
+}
+
+static lmb_status open_state(lmb_run *run)
+{
+    const lmb_train_opts *t = &run->config->train;
+    lmb_run_state *s = &run->state;
+    const lmb_optim_opts opts = lmb_run_optim_opts(t);
     for (int i = 0; i < s->n_stores; i++)
         LMB_TRY(lmb_optim_new(&opts, s->stores[i], &s->optims[i]));
     if (t->ema > 0) {

@@ -21,31 +21,25 @@ static lmb_status check_needs(const lmb_run *run, const lmb_method *m)
     return LMB_OK;
 }
 
-static lmb_status open_term(
-    lmb_run *run, const lmb_method_config *c, lmb_term *term)
+lmb_status lmb_term_open(
+    lmb_arena *arena, const lmb_method_config *c, bool detector, lmb_term *term)
 {
     LMB_TRY(lmb_method_get(c->name, &term->method));
     LMB_TRY(lmb_method_new(
         term->method, c->n_options, c->key, c->value, &term->state));
     term->weight = isnan(c->weight) ? term->method->weight : c->weight;
-    term->warmup =
-        lmb_term_warmup(c, term->method, lmb_task_is_detection(run->task));
+    term->warmup = lmb_term_warmup(c, term->method, detector);
     for (int i = 0; i < c->n_map; i++)
-        LMB_TRY(lmb_pairing_parse(
-            run->config->arena, c->map[i], &term->map[term->n_map++]));
-    return check_needs(run, term->method);
+        LMB_TRY(lmb_pairing_parse(arena, c->map[i], &term->map[term->n_map++]));
+    return LMB_OK;
 }
 
-/* Of a detector 1, whatever the methods say: cross-entropy beside them is a
- * matter of classification. */
-static double task_weight(const lmb_run *run, const lmb_stage *stage)
+double lmb_task_weight(
+    const lmb_run_config *c, const lmb_term *terms, int n_terms, bool detector)
 {
-    const lmb_run_config *c = run->config;
     if (!isnan(c->ce_weight))
         return c->ce_weight;
-    if (stage->n_terms == 0 || lmb_task_is_detection(run->task))
-        return 1;
-    return stage->terms[0].method->ce_weight;
+    return n_terms == 0 || detector ? 1 : terms[0].method->ce_weight;
 }
 
 /* A store of its own, or that of the method in an earlier stage. */
@@ -75,11 +69,14 @@ static lmb_status open_terms(
         if (sc != NULL && sc->has_methods && !sc->method[i])
             continue;
         const int n = stage->n_terms++;
-        LMB_TRY(open_term(run, &c->methods[i], &stage->terms[n]));
+        LMB_TRY(lmb_term_open(c->arena, &c->methods[i],
+            lmb_task_is_detection(run->task), &stage->terms[n]));
+        LMB_TRY(check_needs(run, stage->terms[n].method));
         LMB_TRY(open_store(run, stage, n));
         stage->config[n] = i;
     }
-    stage->task_weight = task_weight(run, stage);
+    stage->task_weight = lmb_task_weight(run->config, stage->terms,
+        stage->n_terms, lmb_task_is_detection(run->task));
     return LMB_OK;
 }
 

@@ -101,11 +101,12 @@ static lmb_status resolve_links(const char *path, char out[PATH_SIZE])
 /* The file that is to be, or the temporary one that will become it. */
 static lmb_status name_file(const char *path, bool replace, lmb_writer *w)
 {
-    const size_t size = strlen(path) + 32;
-    LMB_TRY(LMB_NEW(w->path_, size));
-    (void)snprintf(w->path_, size, "%s", path);
+    w->path_ = lmb_strdup(path);
+    if (w->path_ == NULL)
+        return LMB_FAIL(LMB_ENOMEM, "out of memory: a path");
     if (!replace)
         return LMB_OK;
+    const size_t size = strlen(path) + 32;
     LMB_TRY(LMB_NEW(w->temporary_, size));
     (void)snprintf(w->temporary_, size, "%s.tmp.%ld", path, (long)getpid());
     return LMB_OK;

@@ -56,8 +56,9 @@ static lmb_status check_classes(const lmb_network *net, const lmb_dataset *data,
     if (net->classes == lmb_dataset_classes(data))
         return LMB_OK;
     return LMB_FAIL(LMB_ESHAPE,
-        "the weights tell %d classes apart, %s has %d: another data set?",
-        net->classes, spec, (int)lmb_dataset_classes(data));
+        "the weights tell %d classes apart, %s has %d: another data set?%s",
+        net->classes, spec, (int)lmb_dataset_classes(data),
+        lmb_dataset_label_hint(data, net->classes));
 }
 
 /* --- printing */
@@ -206,7 +207,7 @@ const cli_command cmd_eval = {
         "and --short-side say otherwise (--size alone keeps their ratio).",
     .flags = flags,
     .config = "config|set|model|data|split|classes|size|"
-              "short-side|max-sizes|precision|threads|loader-threads|"
+              "short-side|max-sizes|label-by|precision|threads|loader-threads|"
               "eval-batch|allow-reference",
     .run = run,
 };

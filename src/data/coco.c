@@ -6,8 +6,8 @@
  * the first of these folders that holds the first one: SPLIT (with the
  * digits), images/SPLIT, images, JPEGImages, the annotations' own, DIR. Both
  * can be named outright by the options. Labels are the positions of the
- * category ids in ascending order. Format: https://cocodataset.org/#format-data
- */
+ * category ids in ascending order, or the ids themselves, as torchvision has
+ * them. Format: https://cocodataset.org/#format-data */
 #include "base/file.h"
 #include "base/str.h"
 #include "data/folder.h"
@@ -15,6 +15,9 @@
 #include "io/coco_json.h"
 
 #include <string.h>
+
+/* Of ids that are labels: each one up to the largest is a class. */
+enum { MAX_LABEL_ID = 10000 };
 
 typedef struct place {
     lmb_dataset *ds;
@@ -193,31 +196,62 @@ static lmb_status find_images(const place *p, const lmb_coco *coco,
 
 /* --- reading -------------------------------------------------------------- */
 
-static lmb_status set_classes(const place *p, const lmb_coco *coco)
+static lmb_status check_ids(const place *p, const lmb_coco *coco, int64_t base)
 {
-    lmb_dataset *ds = p->ds;
-    const size_t n = (size_t)coco->n_categories;
-    if (n == 0 || n > INT32_MAX)
-        return LMB_FAIL(LMB_EFORMAT, "%s: %zu categories in it", p->json, n);
-    const char **names = lmb_arena_alloc(ds->arena, n * sizeof *names);
-    ds->classes = (int32_t)n;
-    ds->class_names = names;
-    LMB_TRY(lmb__truth_new(ds, 0));
-    for (size_t k = 0; k < n && names != NULL; k++) {
-        names[k] = lmb_arena_strdup(ds->arena, coco->categories[k].name);
-        ds->truth->category_ids[k] = coco->categories[k].id;
-        if (names[k] == NULL)
-            return no_memory(p);
+    for (int64_t k = 0; k < coco->n_categories; k++) {
+        const int64_t id = coco->categories[k].id;
+        if (id < base || id > MAX_LABEL_ID)
+            return LMB_FAIL(LMB_EINVAL,
+                "%s: category id %lld is no label: data.label_by wants ids of "
+                "%lld .. %d",
+                p->json, (long long)id, (long long)base, (int)MAX_LABEL_ID);
     }
-    return names != NULL ? LMB_OK : no_memory(p);
+    return LMB_OK;
 }
 
-static lmb_status add_box(lmb_dataset *ds, const lmb_coco_annotation *a)
+/* Ids that the file passes over have classes of their own, without boxes. */
+static lmb_status set_classes(
+    const place *p, const lmb_coco *coco, lmb_label_by by)
 {
+    lmb_dataset *ds = p->ds;
+    const int64_t n = coco->n_categories;
+    const int64_t base = by == LMB_LABEL_BY_ID_1;
+    int64_t classes = n;
+    if (n == 0 || n > INT32_MAX)
+        return LMB_FAIL(
+            LMB_EFORMAT, "%s: %lld categories in it", p->json, (long long)n);
+    if (by != LMB_LABEL_BY_POSITION) {
+        LMB_TRY(check_ids(p, coco, base));
+        classes = coco->categories[n - 1].id - base + 1;
+    }
+    const char **names =
+        lmb_arena_alloc(ds->arena, (size_t)classes * sizeof *names);
+    if (names == NULL)
+        return no_memory(p);
+    ds->classes = (int32_t)classes;
+    ds->class_names = names;
+    LMB_TRY(lmb__truth_new(ds, base));
+    for (int64_t k = 0; k < classes; k++)
+        names[k] = "N/A";
+    for (int64_t k = 0; k < n; k++) {
+        const int64_t id = coco->categories[k].id;
+        const int64_t label = by == LMB_LABEL_BY_POSITION ? k : id - base;
+        names[label] = lmb_arena_strdup(ds->arena, coco->categories[k].name);
+        ds->truth->category_ids[label] = id;
+        if (names[label] == NULL)
+            return no_memory(p);
+    }
+    return LMB_OK;
+}
+
+static lmb_status add_box(
+    lmb_dataset *ds, const lmb_coco *coco, const lmb_coco_annotation *a)
+{
+    const int64_t id = coco->categories[a->category].id;
     const lmb_box_row row = {
         .corner = {a->box[0], a->box[1], a->box[0] + a->box[2],
             a->box[1] + a->box[3]},
-        .label = a->category,
+        .label = lmb_dataset_category_label(ds, id),
         .crowd = a->crowd || a->difficult,
         .area = a->area,
     };
@@ -242,7 +276,7 @@ static lmb_status add_picture(const place *p, const lmb_coco *coco,
     LMB_TRY(lmb__truth_picture(p->ds, path, image->id, height, width));
     for (int64_t k = 0; k < image->count; k++)
         LMB_TRY(add_box(
-            p->ds, &coco->annotations[coco->by_image[image->first + k]]));
+            p->ds, coco, &coco->annotations[coco->by_image[image->first + k]]));
     return LMB_OK;
 }
 
@@ -256,7 +290,7 @@ static lmb_status read_coco(
         if (coco->images[i].file_name == NULL)
             return LMB_FAIL(LMB_EFORMAT, "%s: image %lld has no file_name",
                 p->json, (long long)coco->images[i].id);
-    LMB_TRY(set_classes(p, coco));
+    LMB_TRY(set_classes(p, coco, opts->label_by));
     LMB_TRY(find_images(p, coco, opts, &folder));
     for (int64_t i = 0; i < coco->n_images; i++)
         LMB_TRY(add_picture(p, coco, &coco->images[i], folder));
@@ -283,6 +317,6 @@ const lmb_dataset_row lmb_dataset_coco = {
     .name = "coco",
     .help = "boxes: DIR/annotations/instances_train*.json, pictures in train*/",
     .needs_dir = true,
-    .names_files = true,
+    .has_ids = true,
     .open = open_split,
 };

@@ -11,6 +11,14 @@
 
 typedef struct lmb_dataset lmb_dataset;
 
+/* What number the boxes of a category of COCO have. */
+typedef enum lmb_label_by {
+    LMB_LABEL_BY_POSITION, /* that of its id among the ids, from 0 */
+    LMB_LABEL_BY_ID, /* its id: torchvision's RetinaNet and FCOS */
+    LMB_LABEL_BY_ID_1, /* its id less 1: torchvision's Faster R-CNN, whose
+                          class 0 is the background */
+} lmb_label_by;
+
 /* All zero means default. */
 typedef struct lmb_dataset_opts {
     uint64_t seed; /* shapes, scenes: which pictures (default 0) */
@@ -20,6 +28,7 @@ typedef struct lmb_dataset_opts {
     int32_t side; /* scenes: 32 .. 1024 pixels (default 128) */
     const char *json; /* coco: the instances file (default: looked for) */
     const char *images; /* coco: the folder of its pictures (likewise) */
+    lmb_label_by label_by; /* coco */
 } lmb_dataset_opts;
 
 /* Opens `spec` = "NAME" or "NAME:DIR" (datasets.def has the names).
@@ -95,8 +104,15 @@ lmb_status lmb_dataset_truth(
     const lmb_dataset *ds, int64_t i, lmb_ground_truth *out) LMB_MUST_CHECK;
 /* COCO: the file's own id; else the position in the split, from 1. */
 int64_t lmb_dataset_image_id(const lmb_dataset *ds, int64_t i);
-/* COCO: the file's own id; YOLO: the label; else the label + 1. */
+/* COCO: the file's own id; YOLO: the label; else the label + 1. Classes that
+ * stand for an id that the file has not (lmb_label_by) have that id. */
 int64_t lmb_dataset_category_id(const lmb_dataset *ds, int32_t label);
+/* The label of a category id, or -1. */
+int32_t lmb_dataset_category_label(const lmb_dataset *ds, int64_t id);
+/* What to say to weights that tell `classes` classes apart where the set has
+ * another number of them: text for the end of a message, "" if nothing
+ * helps. */
+const char *lmb_dataset_label_hint(const lmb_dataset *ds, int classes);
 /* COCO: the instances file that the set was read from, with its boxes as they
  * are (here they are clipped and in float); else NULL. */
 const char *lmb_dataset_truth_file(const lmb_dataset *ds);

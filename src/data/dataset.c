@@ -132,11 +132,16 @@ lmb_status lmb_dataset_open(const char *spec, const char *split,
     if (!row->needs_dir && dir != NULL)
         return LMB_FAIL(
             LMB_EINVAL, "data '%s': %s takes no folder", spec, row->name);
-    if (opts != NULL && !row->names_files &&
+    if (opts != NULL && !row->has_ids &&
         (opts->json != NULL || opts->images != NULL))
         return LMB_FAIL(LMB_EINVAL,
             "data '%s': the files of %s cannot be named by json or images",
             spec, row->name);
+    if (opts != NULL && !row->has_ids &&
+        opts->label_by != LMB_LABEL_BY_POSITION)
+        return LMB_FAIL(LMB_EINVAL,
+            "data '%s': %s has no category ids to label boxes by", spec,
+            row->name);
     if (row->needs_dir && !lmb_path_is_dir(dir))
         return LMB_FAIL(LMB_ENOTFOUND, "%s: no such folder", dir);
     return open_row(row, dir, which, opts != NULL ? opts : &none, out);

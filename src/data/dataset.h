@@ -19,7 +19,7 @@ typedef struct lmb_dataset_row {
     const char *name;
     const char *help;
     bool needs_dir;
-    bool names_files; /* opts.json and opts.images mean something */
+    bool has_ids; /* opts.json, .images and .label_by mean something */
     /* Fills `ds`, which holds zeros, a name and an arena. On failure the
      * caller frees what was filled in. */
     lmb_status (*open)(const char *dir, lmb_split split,

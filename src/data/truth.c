@@ -264,6 +264,38 @@ int64_t lmb_dataset_category_id(const lmb_dataset *ds, int32_t label)
     return t != NULL ? t->category_ids[label] : label;
 }
 
+int32_t lmb_dataset_category_label(const lmb_dataset *ds, int64_t id)
+{
+    const lmb_truth_table *t = root_of(ds)->truth;
+    int32_t from = 0;
+    int32_t to = t != NULL ? ds->classes : 0;
+    while (from < to) {
+        const int32_t middle = from + (to - from) / 2;
+        if (t->category_ids[middle] == id)
+            return middle;
+        if (t->category_ids[middle] < id)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return -1;
+}
+
+const char *lmb_dataset_label_hint(const lmb_dataset *ds, int classes)
+{
+    const lmb_truth_table *t = root_of(ds)->truth;
+    if (t == NULL || t->file == NULL || ds->classes == 0)
+        return "";
+    const int64_t largest = t->category_ids[ds->classes - 1];
+    if (classes == largest + 1)
+        return " (if its classes are category ids, as torchvision's are: "
+               "--label-by id)";
+    if (classes == largest)
+        return " (if its classes are category ids, as those of torchvision's "
+               "Faster R-CNN are: --label-by id-1)";
+    return "";
+}
+
 const char *lmb_dataset_truth_file(const lmb_dataset *ds)
 {
     const lmb_truth_table *t = root_of(ds)->truth;

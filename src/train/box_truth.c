@@ -77,9 +77,17 @@ static lmb_status take_picture(const lmb_dataset *data, const char *file,
             (long long)id);
     const lmb_coco_image *from = &coco->images[image];
     for (int64_t k = 0; k < from->count; k++) {
+        const lmb_coco_annotation *a =
+            &coco->annotations[coco->by_image[from->first + k]];
+        const int64_t category = coco->categories[a->category].id;
         LMB_TRY(LMB_GROW(out->gt, (size_t)out->n_gt, *capacity));
-        out->gt[out->n_gt++] = lmb_box_of_annotation(
-            &coco->annotations[coco->by_image[from->first + k]], out->rank[i]);
+        lmb_gt_box *to = &out->gt[out->n_gt++];
+        *to = lmb_box_of_annotation(a, out->rank[i]);
+        to->category = lmb_dataset_category_label(data, category);
+        if (to->category < 0)
+            return LMB_FAIL(LMB_EFORMAT,
+                "%s: category %lld is new in it since the data were opened",
+                file, (long long)category);
     }
     return LMB_OK;
 }
@@ -91,10 +99,6 @@ static lmb_status take_file(
     size_t capacity = 0;
     lmb_status st = LMB_OK;
     LMB_TRY(lmb_coco_load(file, &coco));
-    if (coco.n_categories != out->categories)
-        st = LMB_FAIL(LMB_EFORMAT,
-            "%s: has %lld categories now, and had %d when the data were opened",
-            file, (long long)coco.n_categories, (int)out->categories);
     for (int64_t i = 0; i < lmb_dataset_count(data) && st == LMB_OK; i++)
         st = take_picture(data, file, &coco, i, out, &capacity);
     lmb_coco_fini(&coco);

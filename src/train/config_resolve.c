@@ -549,7 +549,8 @@ static lmb_status set_detector_options(lmb_run_config *run, bool two_stage)
 static lmb_status refuse_boxes(const lmb_config *c)
 {
     static const char *const keys[] = {"data.short_side", "data.short_least",
-        "data.mosaic", "data.max_sizes", "data.max_boxes", "data.filter_empty"};
+        "data.mosaic", "data.max_sizes", "data.max_boxes", "data.label_by",
+        "data.filter_empty"};
     for (size_t i = 0; i < LMB_COUNT(keys); i++)
         if (lmb_config_find(c, keys[i]) != NULL)
             return LMB_FAIL(LMB_EUSAGE,

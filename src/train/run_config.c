@@ -59,6 +59,7 @@ const lmb_opt lmb_picture_opts_table[] = {
     {"mosaic", "training: probability that four pictures are put together", LMB_OPT_F64, AT(mosaic), 0, 0, 1, NULL, NULL},
     {"max_sizes", "padded sizes of batches; each is a compiled plan", LMB_OPT_I64, AT(max_sizes), 4, 1, 8, NULL, NULL},
     {"max_boxes", "boxes of a picture that there is room for; 0: what the data need", LMB_OPT_I64, AT(max_boxes), 0, 0, 65536, NULL, NULL},
+    {"label_by", "coco: a box's label is its category's position among the ids, the id, or the id less 1", LMB_OPT_ENUM, AT(label_by), 0, 0, 0, "position|id|id-1", NULL},
     {"filter_empty", "training: leave pictures without boxes out", LMB_OPT_BOOL, AT(filter_empty), 1, 0, 1, NULL, NULL},
     {0},
 };
@@ -102,6 +103,7 @@ lmb_status lmb_run_config_data(
         .classes = (int32_t)c->classes,
         .json = train ? c->train_json : c->test_json,
         .images = train ? c->train_images : c->test_images,
+        .label_by = (lmb_label_by)c->pictures.label_by,
     };
     LMB_TRY(lmb_dataset_open(c->data, split, &opts, &ds));
     const bool cut = c->pictures.size > 0 && !lmb_dataset_is_detection(ds);

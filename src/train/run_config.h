@@ -68,6 +68,7 @@ typedef struct lmb_picture_opts {
     double mosaic;
     int64_t max_sizes; /* padded sizes, a plan each */
     int64_t max_boxes; /* an image; 0: what the data need */
+    int32_t label_by; /* lmb_label_by */
     bool filter_empty;
 } lmb_picture_opts;
 extern const lmb_opt lmb_picture_opts_table[];

@@ -100,8 +100,9 @@ static lmb_status open_teacher(lmb_run *run, int i)
             t->weights, net->model->task, run->student.model->task);
     if (net->classes != run->student.classes)
         return LMB_FAIL(LMB_EINVAL,
-            "teacher %s has %d classes, the data %d: they must be the same",
-            t->weights, net->classes, run->student.classes);
+            "teacher %s has %d classes, the data %d: they must be the same%s",
+            t->weights, net->classes, run->student.classes,
+            lmb_dataset_label_hint(run->opened, net->classes));
     return LMB_OK;
 }
 

@@ -95,6 +95,62 @@ static void two_that_fit_are_an_error(void **state)
         "instances_val*.json");
 }
 
+/* Labels of torchvision: the ids, or the ids less 1; what lies between them is
+ * a class without boxes. */
+static void labels_by_category_id(void **state)
+{
+    (void)state;
+    lmb_dataset *ds = NULL;
+    lmb_dataset_opts opts = {.label_by = LMB_LABEL_BY_ID};
+    put_text("m/instances_train.json", json);
+    put_pictures("m");
+    CHECK_OK(open_sub("coco", "m", "train", NULL, &ds));
+    assert_string_equal(lmb_dataset_label_hint(ds, 3), "");
+    assert_non_null(strstr(lmb_dataset_label_hint(ds, 91), "--label-by id)"));
+    assert_non_null(strstr(lmb_dataset_label_hint(ds, 90), "--label-by id-1)"));
+    lmb_dataset_free(ds);
+    for (int less = 0; less < 2; less++) {
+        opts.label_by = less == 0 ? LMB_LABEL_BY_ID : LMB_LABEL_BY_ID_1;
+        CHECK_OK(open_sub("coco", "m", "train", &opts, &ds));
+        assert_int_equal(lmb_dataset_classes(ds), 91 - less);
+        assert_string_equal(boxes_of(ds, 1),
+            less == 0 ? "90:1,2,4,6 5!:0,0,9,9 " : "89:1,2,4,6 4!:0,0,9,9 ");
+        for (int32_t k = 0; k < 91 - less; k++) {
+            const char *name = lmb_dataset_class_names(ds)[k];
+            const int64_t id = lmb_dataset_category_id(ds, k);
+            assert_int_equal(id, k + less);
+            assert_int_equal(lmb_dataset_category_label(ds, id), k);
+            assert_string_equal(name,
+                id == 5        ? "ant"
+                    : id == 90 ? "zebra"
+                               : "N/A");
+        }
+        assert_int_equal(lmb_dataset_category_label(ds, 91), -1);
+        lmb_dataset_free(ds);
+    }
+}
+
+static void ids_that_are_no_labels(void **state)
+{
+    (void)state;
+    lmb_dataset *ds = NULL;
+    lmb_dataset_opts opts = {.label_by = LMB_LABEL_BY_ID_1};
+    static const char *const ids[] = {"0", "-3", "10001"};
+    for (size_t i = 0; i < LMB_COUNT(ids); i++) {
+        char text[256];
+        (void)snprintf(text, sizeof text,
+            "{\"images\": [{\"id\": 1, \"file_name\": \"a.png\"}], "
+            "\"categories\": [{\"id\": %s}, {\"id\": 7}]}",
+            ids[i]);
+        put_text("n/instances_train.json", text);
+        put_pictures("n");
+        CHECK_ERR(open_sub("coco", "n", "train", &opts, &ds), LMB_EINVAL,
+            "is no label: data.label_by wants ids of 1 .. 10000");
+    }
+    CHECK_ERR(open_sub("voc", "n", "train", &opts, &ds), LMB_EINVAL,
+        "voc has no category ids");
+}
+
 static void bad(const char *text, lmb_status code, const char *part)
 {
     lmb_dataset *ds = NULL;
@@ -184,6 +240,8 @@ static void real_sets_open(void **state)
 
 FOLDER_TEST_MAIN(cmocka_unit_test(files_are_found_in_many_places),
     cmocka_unit_test(two_that_fit_are_an_error),
+    cmocka_unit_test(labels_by_category_id),
+    cmocka_unit_test(ids_that_are_no_labels),
     cmocka_unit_test(wrong_files_are_named),
     cmocka_unit_test(opening_survives_lack_of_memory),
     cmocka_unit_test(the_hash_knows_boxes_and_not_folders),

@@ -304,6 +304,9 @@ static lmb_status dump_methods(dump *d)
             field_key(d, i, "weight", row != NULL ? row->weight_keys : NULL));
         number_line(d, "    ", "warmup", warmup,
             field_key(d, i, "warmup", row != NULL ? row->warmup_keys : NULL));
+        if (m->schedule != LMB_TERM_CONSTANT)
+            text_line(d, "    ", "schedule", lmb_term_schedules[m->schedule],
+                field_key(d, i, "schedule", NULL));
         if (m->n_map > 0)
             lmb_str_add(d->out, "    map:\n");
         for (int k = 0; k < m->n_map; k++)

@@ -327,6 +327,28 @@ static lmb_status set_option(lmb_run_config *run, const lmb_config_entry *e,
     return store_option(run, e->origin, m, row->name, e->value);
 }
 
+static int find_schedule(const char *name)
+{
+    for (int i = 0; lmb_term_schedules[i] != NULL; i++)
+        if (lmb_str_equal_nocase(lmb_term_schedules[i], name))
+            return i;
+    return -1;
+}
+
+/* Of the term's weight; `pcd` has an option of this name too, whose values are
+ * others. */
+static lmb_status set_schedule(
+    const lmb_config_entry *e, lmb_method_config *m, int found)
+{
+    if (found < 0)
+        return lmb__config_at(e->origin,
+            LMB_FAIL(LMB_EUSAGE,
+                "schedule of %s: '%s' is not one of constant|linear|cosine",
+                m->name, e->value));
+    m->schedule = (lmb_term_schedule)found;
+    return LMB_OK;
+}
+
 /* `key` is what follows the method in "method.KEY"; `full` the spelling of an
  * mdistiller file, "KD.LOSS.CE_WEIGHT". */
 static lmb_status set_method_key(lmb_run_config *run, const lmb_config_entry *e,
@@ -342,6 +364,10 @@ static lmb_status set_method_key(lmb_run_config *run, const lmb_config_entry *e,
     if (strcmp(key, "ce_weight") == 0 ||
         lmb__config_among(method->ce_weight_keys, full))
         return set_amount(e, &run->ce_weight);
+    const int schedule = find_schedule(e->value);
+    if (strcmp(key, "schedule") == 0 &&
+        (schedule >= 0 || lmb_opt_find(method->opts, "schedule") == NULL))
+        return set_schedule(e, m, schedule);
     if (strcmp(key, "map") == 0)
         return set_map(run, e, m);
     if (lmb__config_among(method->ignored_keys, full))

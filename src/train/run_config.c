@@ -85,6 +85,8 @@ static const char *or_else(const char *text, const char *otherwise)
     return text != NULL ? text : otherwise;
 }
 
+const char *const lmb_term_schedules[] = {"constant", "linear", "cosine", NULL};
+
 double lmb_term_warmup(
     const lmb_method_config *c, const lmb_method *m, bool detector)
 {

@@ -73,9 +73,19 @@ typedef struct lmb_picture_opts {
 } lmb_picture_opts;
 extern const lmb_opt lmb_picture_opts_table[];
 
+/* A term's weight over the run: see lmb_term_share. */
+typedef enum lmb_term_schedule {
+    LMB_TERM_CONSTANT,
+    LMB_TERM_LINEAR,
+    LMB_TERM_COSINE,
+} lmb_term_schedule;
+/* "constant|linear|cosine", in that order. */
+extern const char *const lmb_term_schedules[];
+
 typedef struct lmb_method_config {
     const char *name;
     double weight, warmup; /* NaN: the method's default */
+    lmb_term_schedule schedule;
     const char *key[LMB_MAX_OPTIONS], *value[LMB_MAX_OPTIONS];
     int n_options;
     const char *map[LMB_MAX_PAIRS]; /* "teacher.f3 -> student.f3" */

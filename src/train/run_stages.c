@@ -29,6 +29,7 @@ lmb_status lmb_term_open(
         term->method, c->n_options, c->key, c->value, &term->state));
     term->weight = isnan(c->weight) ? term->method->weight : c->weight;
     term->warmup = lmb_term_warmup(c, term->method, detector);
+    term->schedule = c->schedule;
     for (int i = 0; i < c->n_map; i++)
         LMB_TRY(lmb_pairing_parse(arena, c->map[i], &term->map[term->n_map++]));
     return LMB_OK;
@@ -330,6 +331,8 @@ static void hash_term(
     const lmb_opt *row = term->method->opts;
     lmb_str_printf(
         out, "%s %a %a\n", term->method->name, term->weight, term->warmup);
+    if (term->schedule != LMB_TERM_CONSTANT)
+        lmb_str_printf(out, "%s\n", lmb_term_schedules[term->schedule]);
     for (; row != NULL && row->name != NULL; row++) {
         lmb_str_printf(out, "%s=", row->name);
         lmb_opt_print(row, term->state, out);

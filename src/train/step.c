@@ -252,14 +252,14 @@ static void build_loss(lmb_train_step *s, const side *student, side *teacher)
     build_task_loss(s, student);
     for (int i = 0; i < spec->n_terms; i++) {
         char name[32];
-        (void)snprintf(name, sizeof name, "warm.%d", i);
-        s->warm[i] = lmb_graph_input(s->g, name, LMB_F32, LMB_SCALAR);
+        (void)snprintf(name, sizeof name, "share.%d", i);
+        s->share[i] = lmb_graph_input(s->g, name, LMB_F32, LMB_SCALAR);
         const lmb_value term = build_term(s, i, student, teacher);
         if (lmb_is(term))
             lmb_graph_fail(
-                s->g, lmb_feeds_init(&s->feeds[i], s->g, s->warm[i], LMB_F32));
+                s->g, lmb_feeds_init(&s->feeds[i], s->g, s->share[i], LMB_F32));
         s->term[i] = lmb_mul(
-            s->g, lmb_scale(s->g, term, spec->terms[i].weight), s->warm[i]);
+            s->g, lmb_scale(s->g, term, spec->terms[i].weight), s->share[i]);
         add_loss(s, s->term[i]);
     }
     if (!lmb_is(s->loss))

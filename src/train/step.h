@@ -51,6 +51,7 @@ typedef struct lmb_term {
     void *state;
     lmb_params *params; /* its connectors */
     double weight, warmup;
+    lmb_term_schedule schedule;
     lmb_pairing map[LMB_MAX_PAIRS];
     int n_map;
 } lmb_term;
@@ -90,8 +91,8 @@ typedef struct lmb_train_step {
     int n_parts;
     const char *part_name[LMB_MAX_PARTS];
     lmb_value part[LMB_MAX_PARTS];
-    lmb_value warm[LMB_MAX_TERMS], term[LMB_MAX_TERMS];
-    float warm_data[LMB_MAX_TERMS];
+    lmb_value share[LMB_MAX_TERMS], term[LMB_MAX_TERMS];
+    float share_data[LMB_MAX_TERMS];
     int32_t *index_data, draw_data[4];
     lmb_feeds feeds[LMB_MAX_TERMS]; /* what each method fills itself */
     lmb_str pairs; /* a line per compared pair, for the table */
@@ -122,8 +123,10 @@ typedef struct lmb_step_at {
     uint64_t seed;
 } lmb_step_at;
 
-/* Linear warm-up of a term: min(epoch / warmup, 1), epochs counted from 1. */
-double lmb_warm_up(double warmup, int64_t epoch);
+/* The share of a term's weight in an epoch, counted from 1: linear warm-up,
+ * min(epoch / warmup, 1), times its schedule: with t = (epoch - 1) / epochs, 1,
+ * 1 - t (linear) or (1 + cos(pi t)) / 2 (cosine). */
+double lmb_term_share(const lmb_term *term, int64_t epoch, double epochs);
 
 /* Forward and backward of one batch: gradients are in the stores. */
 lmb_status lmb_train_step_run(lmb_train_step *s, const lmb_batch *batch,

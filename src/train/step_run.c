@@ -1,6 +1,7 @@
 /* step_run.c: running a compiled step: inputs in, gradients and losses out. */
 #include "train/step.h"
 
+#include <math.h>
 #include <string.h>
 
 lmb_status lmb_train_step_connect(lmb_train_step *s)
@@ -10,7 +11,7 @@ lmb_status lmb_train_step_connect(lmb_train_step *s)
     if (s->spec.boxes > 0)
         LMB_TRY(lmb_plan_set(s->plan, s->truth.draw, LMB_I32, s->draw_data));
     for (int i = 0; i < s->spec.n_terms; i++)
-        LMB_TRY(lmb_plan_set(s->plan, s->warm[i], LMB_F32, &s->warm_data[i]));
+        LMB_TRY(lmb_plan_set(s->plan, s->share[i], LMB_F32, &s->share_data[i]));
     for (int i = 0; i < s->spec.n_terms; i++)
         LMB_TRY(lmb_feeds_bind(&s->feeds[i], s->plan));
     return LMB_OK;
@@ -37,9 +38,18 @@ static lmb_status run_feeds(
 
 /* --- the batch ------------------------------------------------------------ */
 
-double lmb_warm_up(double warmup, int64_t epoch)
+double lmb_term_share(const lmb_term *term, int64_t epoch, double epochs)
 {
-    return warmup > 0 && (double)epoch < warmup ? (double)epoch / warmup : 1;
+    const double pi = 3.14159265358979323846;
+    const double t = (double)(epoch - 1) / epochs;
+    double share = 1;
+    if (term->schedule == LMB_TERM_LINEAR)
+        share = 1 - t;
+    if (term->schedule == LMB_TERM_COSINE)
+        share = (1 + cos(pi * t)) / 2;
+    return term->warmup > 0 && (double)epoch < term->warmup
+        ? share * (double)epoch / term->warmup
+        : share;
 }
 
 static lmb_status set_truth(
@@ -69,8 +79,8 @@ static lmb_status set_inputs(
     for (int64_t i = 0; i < batch->count; i++)
         s->index_data[i] = (int32_t)index[i];
     for (int i = 0; i < s->spec.n_terms; i++)
-        s->warm_data[i] =
-            (float)lmb_warm_up(s->spec.terms[i].warmup, at->epoch);
+        s->share_data[i] =
+            (float)lmb_term_share(&s->spec.terms[i], at->epoch, at->epochs);
     return run_feeds(s, batch, at);
 }
 

@@ -2,6 +2,7 @@
  * files, and the dump that reads back. */
 #include "lmb_test.h"
 #include "train/config.h"
+#include "train/run_impl.h"
 
 #define GOLDEN LMB_TEST_DIR "/train/golden/"
 
@@ -199,6 +200,10 @@ static void a_bad_value_names_the_rule(void **state)
     refuse("teachers: [{model: resnet56, mean: [1, 2]}]\n", LMB_EUSAGE,
         "three numbers");
     refuse("method: pcd\nmethod.phase_groups: 9\n", LMB_EUSAGE, "phase_groups");
+    refuse("method: kd\nmethod.schedule: staged\n", LMB_EUSAGE,
+        "'staged' is not one of constant|linear|cosine");
+    refuse("method: pcd\nmethod.schedule: falling\n", LMB_EUSAGE,
+        "'falling' is not one of joint|staged");
 }
 
 static void mdistiller_files_are_read(void **state)
@@ -293,6 +298,41 @@ static void the_dump_reads_back(void **state)
     assert_string_equal(first.text, second.text);
     lmb_str_fini(&first);
     lmb_str_fini(&second);
+    end(&b);
+    end(&a);
+}
+
+/* Of a term's weight; and pcd's option of this name, by its values. */
+static void a_term_has_a_schedule(void **state)
+{
+    (void)state;
+    both a, b;
+    lmb_str text = {0};
+    parse(&a,
+        "student: resnet8\nmethods:\n"
+        "  - {name: kd, schedule: cosine, warmup: 2}\n"
+        "  - {name: pcd, schedule: linear, options: {schedule: staged}}\n"
+        "  - {name: dkd}\n");
+    CHECK_OK(lmb_config_resolve(&a.config, &a.run));
+    CHECK_OK(lmb_config_dump(&a.run, &a.config, &text));
+    parse(&b, text.text);
+    CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+    CHECK_OK(lmb_config_same_run(&a.run, &b.run));
+    lmb_term terms[3] = {0};
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(
+            lmb_term_open(b.run.arena, &b.run.methods[i], false, &terms[i]));
+    CHECK_NEAR(lmb_term_share(&terms[0], 1, 8), 0.5, 1e-15);
+    CHECK_NEAR(lmb_term_share(&terms[0], 5, 8), 0.5, 1e-15);
+    CHECK_NEAR(lmb_term_share(&terms[0], 7, 8), 0.146446609406726, 1e-14);
+    terms[1].warmup = 0;
+    CHECK_NEAR(lmb_term_share(&terms[1], 1, 8), 1, 0);
+    CHECK_NEAR(lmb_term_share(&terms[1], 8, 8), 0.125, 0);
+    CHECK_NEAR(lmb_term_share(&terms[2], 5, 8), 0.25, 0);
+    assert_non_null(strstr(text.text, "      schedule: staged"));
+    for (int i = 0; i < 3; i++)
+        lmb_method_free(terms[i].method, terms[i].state);
+    lmb_str_fini(&text);
     end(&b);
     end(&a);
 }
@@ -454,6 +494,7 @@ LMB_TEST_MAIN(cmocka_unit_test(every_spelling_is_one_key),
     cmocka_unit_test(mdistiller_defaults_and_networks),
     cmocka_unit_test(a_file_that_is_its_own_base_is_refused),
     cmocka_unit_test(the_dump_reads_back),
+    cmocka_unit_test(a_term_has_a_schedule),
     cmocka_unit_test(stages_are_read_and_dumped),
     cmocka_unit_test(detectors_have_their_own_options),
     cmocka_unit_test(a_wrong_stage_is_refused),

@@ -8,7 +8,9 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/limbeck)
 # What a program needs that links liblimbeck.a; the shared library has it all.
 set(private_libs z lzma jpeg png expat jansson yaml curl pthread m)
 if(LMB_ONEDNN)
-  list(APPEND private_libs dnnl gomp)
+  # The compiler's own: gomp of gcc, omp of clang.
+  list(APPEND private_libs dnnl ${OpenMP_C_LIB_NAMES})
+  list(REMOVE_DUPLICATES private_libs)
 endif()
 target_link_libraries(limbeck_static INTERFACE
   "$<INSTALL_INTERFACE:${private_libs}>")

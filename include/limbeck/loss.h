@@ -6,7 +6,7 @@
  *     lmb_loss_eval("pcd", &in, &value);
  * or, for a training loop, compile once and run on new numbers each step:
  *     lmb_loss_new("pcd", &in, &loss);
- *     lmb_loss_run(loss, &in, &value);    (same shapes, any arrays)
+ *     lmb_loss_run(loss, &in, &value);    (same names and shapes, any data)
  *     lmb_loss_free(loss);
  * The value is the method's own term with weight 1 and no warm-up, the mean
  * over the batch; weights are the caller's business. */
@@ -23,7 +23,10 @@ extern "C" {
  *  that the caller owns. */
 typedef struct lmb_loss_array {
     /** The tap's or parameter's name: "logits" [N, C], "pooled" [N, D], "f0"
-     *  .. "f4", "pre0" .., "p2" .. "p7", "cls.p3" .. [N, C, H, W]. */
+     *  .. "f4", "pre0" .., "p2" .. "p7", "cls.p3" .. [N, C, H, W]; for "ld"
+     *  "box.p3" .. too, and of the student what its assigner gave, for each
+     *  anchor of each place, [N, H W A]: "label.p3" .., "positive.p3" ..,
+     *  "valuable.p3" .. */
     const char *name;
     lmb_shape shape;
     const void *data;
@@ -42,7 +45,7 @@ typedef struct lmb_loss_inputs {
      *  "roi.logits" also -1: the row is padding and counts nothing. */
     const int32_t *labels;
     int64_t n_labels;
-    /** "key=value" as in `limbeck list methods`; mdistiller's keys too. */
+    /** "key=value" as in `limbeck help pcd`; mdistiller's keys too. */
     int n_options;
     const char *const *options;
     /** "teacher.f3 -> student.f2" lines; none: the method's own pairs. */
@@ -71,17 +74,24 @@ typedef struct lmb_loss_inputs {
     int64_t input_size[2];
 } lmb_loss_inputs;
 
-/** A compiled loss. One thread at a time. */
+/** A compiled loss. One thread at a time; different losses may run in
+ *  different threads. */
 typedef struct lmb_loss lmb_loss;
 
-/** Compiles the loss for these shapes, options and maps.
- *  Errors: EINVAL (method, option, label count), ENOTFOUND (tap), ESHAPE. */
+/** Compiles the loss for these names, shapes, options, maps, phase, stage and
+ *  input size: each phase or stage is a loss of its own.
+ *  Errors: EINVAL (option, missing labels or boxes), ENOTFOUND (method, tap),
+ *  ESHAPE (shapes, number of labels), EUNSUPPORTED (the method needs more than
+ *  arrays: crosskd), ENOMEM, EDEVICE (oneDNN). */
 LMB_API lmb_status lmb_loss_new(const char *method, const lmb_loss_inputs *in,
     lmb_loss **out) LMB_MUST_CHECK;
 /** Evaluates it; gradients are written where `grad` pointers are set, which
  *  must be the same ones (set or NULL) as in lmb_loss_new.
- *  Errors: ESHAPE if an array's shape changed; EINVAL for a label out of
- *  range; ENUMERIC if the value is not finite (the value is written). */
+ *  Errors: ESHAPE if an array's shape changed; EINVAL for another type, name,
+ *  phase or stage than it was compiled for, for a label or a box's class out
+ *  of range and a coordinate that is not finite; ENOTFOUND for a parameter
+ *  that it has not; ENUMERIC if the value is not finite (the value is
+ *  written); ENOMEM, EDEVICE. */
 LMB_API lmb_status lmb_loss_run(
     lmb_loss *loss, const lmb_loss_inputs *in, double *value) LMB_MUST_CHECK;
 LMB_API void lmb_loss_free(lmb_loss *loss); /* accepts NULL */

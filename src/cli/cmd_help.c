@@ -47,6 +47,7 @@ static lmb_status config_help(void)
         "    - name: NAME\n"
         "      weight: W\n"
         "      warmup: EPOCHS\n"
+        "      schedule: constant|linear|cosine   how the weight falls\n"
         "      map: ['teacher.f3 -> student.f2']\n"
         "      options: {KEY: VALUE}    `limbeck help METHOD` lists them\n"
         "  method.KEY: VALUE            of the one method; method.NAME.KEY of "

@@ -89,11 +89,12 @@ lmb_status cli_help_command(const cli *c, const cli_command *command, FILE *out)
     }
     if (strcmp(command->name, "distill") == 0 ||
         strcmp(command->name, "loss") == 0) {
-        lmb_str_add(&text,
-            "\nmethods and their options (--set method.KEY=VALUE); all "
-            "of them have weight, warmup\n(epochs) and schedule "
-            "(constant|linear|cosine: how the weight goes down to 0)\n"
-            "as well:\n");
+        lmb_str_add(
+            &text, "\nmethods and their options (--set method.KEY=VALUE):\n");
+        if (strcmp(command->name, "distill") == 0)
+            lmb_str_add(&text,
+                "(all of them also have weight, warmup (epochs) and schedule, "
+                "by which the weight\nfalls: constant, linear or cosine)\n");
         add_methods(&text);
     }
     const lmb_status st = lmb_str_status(&text);

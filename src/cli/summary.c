@@ -75,6 +75,9 @@ static void add_terms(lmb_str *out, const lmb_run_facts *f)
     for (int i = 0; i < f->n_terms; i++) {
         const lmb_term *t = &f->terms[i];
         lmb_str_printf(out, " + %g %s", t->weight, t->method->name);
+        if (t->schedule != LMB_TERM_CONSTANT)
+            lmb_str_printf(
+                out, ", falling (%s)", lmb_term_schedules[t->schedule]);
         if (t->warmup > 0)
             lmb_str_printf(out, " (warm-up %g epochs%s)", t->warmup,
                 t->warmup > (double)f->config->train.epochs

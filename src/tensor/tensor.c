@@ -65,7 +65,8 @@ const char *lmb_shape_text(const lmb_shape *shape)
     char *text = ring[next++ % 8];
     size_t used = 0;
     used += (size_t)snprintf(text, 128, "[");
-    for (int i = 0; i < shape->rank && used < 100; i++)
+    const int rank = shape->rank < LMB_MAX_RANK ? shape->rank : LMB_MAX_RANK;
+    for (int i = 0; i < rank && used < 100; i++)
         used += (size_t)snprintf(text + used, 128 - used, "%s%lld",
             i > 0 ? ", " : "", (long long)shape->dim[i]);
     (void)snprintf(text + used, 128 - used, "]");
@@ -122,6 +123,8 @@ lmb_status lmb_tensor_new(
     if (shape->rank < 0 || shape->rank > LMB_MAX_RANK)
         return LMB_FAIL(LMB_ESHAPE, "tensor: rank %d outside 0..%d",
             shape->rank, LMB_MAX_RANK);
+    if (lmb_dtype_size(dtype) == 0)
+        return LMB_FAIL(LMB_EINVAL, "tensor: unknown type %d", (int)dtype);
     const int64_t count = lmb_shape_count(shape);
     int64_t bytes = 0;
     if (count < 0 ||
@@ -150,6 +153,8 @@ lmb_status lmb_tensor_wrap(
     if (shape->rank < 0 || shape->rank > LMB_MAX_RANK ||
         lmb_shape_count(shape) < 0)
         return LMB_FAIL(LMB_ESHAPE, "tensor: rank or dimension out of range");
+    if (lmb_dtype_size(dtype) == 0)
+        return LMB_FAIL(LMB_EINVAL, "tensor: unknown type %d", (int)dtype);
     lmb_tensor *t = NULL;
     LMB_TRY(LMB_NEW(t, 1));
     t->dtype = dtype;

@@ -218,14 +218,23 @@ static bool gives_field(const dump *d, int i, const char *field,
         lmb__config_among(others, name);
 }
 
+/* "schedule" is a word for the term's weight and an option of pcd; the value
+ * says which. */
+static bool fits(const lmb_config_entry *e, bool weight)
+{
+    const char *tail = strrchr(e->key, '.');
+    return tail == NULL || !lmb_str_equal_nocase(tail, ".schedule") ||
+        (lmb_term_schedule_find(e->value) >= 0) == weight;
+}
+
 /* The key that gave `field` of method i last, or the usual one. */
 static const char *field_key(
     const dump *d, int i, const char *field, const char *others)
 {
     for (size_t k = d->origins != NULL ? d->origins->count : 0; k > 0; k--) {
-        const char *name = d->origins->entries[k - 1].key;
-        if (gives_field(d, i, field, others, name))
-            return name;
+        const lmb_config_entry *e = &d->origins->entries[k - 1];
+        if (fits(e, true) && gives_field(d, i, field, others, e->key))
+            return e->key;
     }
     return strcmp(field, "name") == 0 ? "methods" : field;
 }
@@ -251,12 +260,13 @@ static void option_origin(dump *d, size_t start, int i, const lmb_opt *row)
     for (size_t k = d->origins != NULL ? d->origins->count : 0; k > 0; k--) {
         const char *name = d->origins->entries[k - 1].key;
         const char *tail = strrchr(name, '.');
-        char prefix[32];
+        char prefix[32], entry[32];
         (void)snprintf(prefix, sizeof prefix, "%s.", m->name);
+        (void)snprintf(entry, sizeof entry, "methods.%d.", i);
         const bool ours = strncmp(name, "method.", 7) == 0 ||
             strncmp(name, prefix, strlen(prefix)) == 0 ||
-            strncmp(name, "methods.", 8) == 0;
-        if (!ours || tail == NULL)
+            strncmp(name, entry, strlen(entry)) == 0;
+        if (!ours || tail == NULL || !fits(&d->origins->entries[k - 1], false))
             continue;
         if (lmb_str_equal_nocase(tail + 1, row->name) ||
             lmb__config_among(row->aliases, tail + 1) ||

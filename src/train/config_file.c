@@ -92,6 +92,12 @@ static lmb_status set_mdistiller_key(
     loader *l, const char *key, const char *value, const char *from, bool *done)
 {
     *done = true;
+    /* Of mdistiller's fork for logit standardisation: the one experiment's key
+     * that changes numbers. */
+    if (lmb_str_equal_nocase(key, "EXPERIMENT.LOGIT_STAND"))
+        return l->alone || lmb_str_equal_nocase(value, "false")
+            ? LMB_OK
+            : lmb_config_set(l->config, "method.standardize", value, from);
     if (is_silent(key))
         return LMB_OK;
     if (lmb_str_equal_nocase(key, "SOLVER.TRAINER"))

@@ -327,14 +327,6 @@ static lmb_status set_option(lmb_run_config *run, const lmb_config_entry *e,
     return store_option(run, e->origin, m, row->name, e->value);
 }
 
-static int find_schedule(const char *name)
-{
-    for (int i = 0; lmb_term_schedules[i] != NULL; i++)
-        if (lmb_str_equal_nocase(lmb_term_schedules[i], name))
-            return i;
-    return -1;
-}
-
 /* Of the term's weight; `pcd` has an option of this name too, whose values are
  * others. */
 static lmb_status set_schedule(
@@ -364,7 +356,7 @@ static lmb_status set_method_key(lmb_run_config *run, const lmb_config_entry *e,
     if (strcmp(key, "ce_weight") == 0 ||
         lmb__config_among(method->ce_weight_keys, full))
         return set_amount(e, &run->ce_weight);
-    const int schedule = find_schedule(e->value);
+    const int schedule = lmb_term_schedule_find(e->value);
     if (strcmp(key, "schedule") == 0 &&
         (schedule >= 0 || lmb_opt_find(method->opts, "schedule") == NULL))
         return set_schedule(e, m, schedule);

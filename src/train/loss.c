@@ -25,6 +25,7 @@ struct lmb_loss {
     const lmb_method *method;
     void *state;
     lmb_dtype dtype;
+    int phase, stage;
     lmb_arena *arena; /* names of the map */
     lmb_graph *g;
     lmb_params *params;
@@ -229,6 +230,20 @@ static lmb_value last_input(const lmb_graph *g)
     return last;
 }
 
+/* Classes that the boxes of a dense head may have: channels over anchors; 0 if
+ * the method does not look at them. */
+static int64_t dense_classes(const lmb_loss *loss, const lmb_build *b)
+{
+    const lmb_tap *tap = lmb_taps_find(b->student, b->pairs.pair[0].student);
+    const lmb_opt *row = lmb_opt_find(loss->method->opts, "dense_anchors");
+    if (tap == NULL || tap->shape.rank != 4 || row == NULL ||
+        (loss->method->needs & LMB_NEED_LABELS) == 0)
+        return 0;
+    const void *at = (const char *)loss->state + row->offset;
+    const int64_t anchors = *(const int64_t *)at;
+    return tap->shape.dim[1] / (anchors > 0 ? anchors : 1);
+}
+
 /* Ground truth, if it is given; it must be if the method asks for it. */
 static lmb_status add_truth(
     lmb_loss *loss, const lmb_loss_inputs *in, lmb_build *b)
@@ -240,6 +255,7 @@ static lmb_status add_truth(
     if (in->boxes == NULL)
         return LMB_FAIL(LMB_EINVAL, "%s: needs boxes", loss->method->name);
     LMB_TRY(lmb__loss_truth_init(t, loss->g, in, b->student));
+    t->classes = dense_classes(loss, b);
     b->boxes = t->boxes;
     b->box_labels = t->labels;
     b->box_valid = t->valid;
@@ -353,6 +369,8 @@ static lmb_status make(lmb_loss *loss, const lmb_loss_inputs *in)
         return LMB_FAIL(LMB_EUNSUPPORTED,
             "%s: needs more than arrays; use it in a training run", m->name);
     loss->dtype = in->dtype;
+    loss->phase = in->phase;
+    loss->stage = in->stage;
     LMB_TRY(lmb_arena_new(&loss->arena));
     LMB_TRY(lmb_graph_new(&loss->g));
     LMB_TRY(lmb_params_new(in->dtype, &loss->params));
@@ -385,6 +403,20 @@ done:
 
 /* --- running -------------------------------------------------------------- */
 
+/* What the compiled loss has in it is the same as then. */
+static lmb_status check_same(const lmb_loss *loss, const lmb_loss_inputs *in)
+{
+    if (in->dtype != loss->dtype)
+        return LMB_FAIL(LMB_EINVAL, "arrays of %s, compiled for %s",
+            lmb_dtype_name(in->dtype), lmb_dtype_name(loss->dtype));
+    if (in->phase != loss->phase || in->stage != loss->stage)
+        return LMB_FAIL(LMB_EINVAL,
+            "phase %d of stage %d, compiled for phase %d of stage %d: each has "
+            "a loss of its own",
+            in->phase, in->stage, loss->phase, loss->stage);
+    return LMB_OK;
+}
+
 static lmb_status set_side(lmb_loss *loss, const side *s, const char *role,
     int n, const lmb_loss_array *arrays)
 {
@@ -392,6 +424,13 @@ static lmb_status set_side(lmb_loss *loss, const side *s, const char *role,
         return LMB_FAIL(
             LMB_ESHAPE, "%s: %d arrays, compiled for %d", role, n, s->n);
     for (int i = 0; i < n; i++) {
+        if (arrays[i].name == NULL ||
+            strcmp(arrays[i].name, s->taps[i].name) != 0)
+            return LMB_FAIL(LMB_EINVAL,
+                "%s: array %d is '%s', compiled for "
+                "'%s'",
+                role, i, arrays[i].name != NULL ? arrays[i].name : "",
+                s->taps[i].name);
         if (!lmb_shape_equal(&arrays[i].shape, &s->taps[i].shape))
             return LMB_FAIL(LMB_ESHAPE, "%s.%s: %s, compiled for %s", role,
                 s->taps[i].name, lmb_shape_text(&arrays[i].shape),
@@ -437,6 +476,9 @@ static lmb_status set_params(lmb_loss *loss, const lmb_loss_inputs *in)
 {
     for (int i = 0; i < in->n_params; i++) {
         const lmb_loss_array *a = &in->params[i];
+        if (a->name == NULL || a->data == NULL)
+            return LMB_FAIL(LMB_EINVAL, "%s: parameter %d has no %s",
+                loss->method->name, i, a->name == NULL ? "name" : "data");
         const lmb_param *p = lmb_params_find(loss->params, a->name);
         if (p == NULL)
             return LMB_FAIL(LMB_ENOTFOUND, "%s: it has no parameter '%s'",
@@ -495,6 +537,7 @@ static lmb_status read_gradients(
 lmb_status lmb_loss_run(
     lmb_loss *loss, const lmb_loss_inputs *in, double *value)
 {
+    LMB_TRY(check_same(loss, in));
     LMB_TRY(
         set_side(loss, &loss->student, "student", in->n_student, in->student));
     LMB_TRY(

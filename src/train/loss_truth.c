@@ -79,6 +79,11 @@ static lmb_status check_box(
     if (valid && label < 0)
         return LMB_FAIL(LMB_EINVAL, "box %lld of image %lld has the class %d",
             (long long)(i % t->most), (long long)(i / t->most), (int)label);
+    if (valid && t->classes > 0 && label >= t->classes)
+        return LMB_FAIL(LMB_EINVAL,
+            "box %lld of image %lld has the class %d, outside 0 .. %lld",
+            (long long)(i % t->most), (long long)(i / t->most), (int)label,
+            (long long)t->classes - 1);
     t->label_data[i] = valid ? label : 0;
     if (t->dtype == LMB_F64)
         ((double *)t->valid_data)[i] = valid;

@@ -87,6 +87,14 @@ static const char *or_else(const char *text, const char *otherwise)
 
 const char *const lmb_term_schedules[] = {"constant", "linear", "cosine", NULL};
 
+int lmb_term_schedule_find(const char *name)
+{
+    for (int i = 0; lmb_term_schedules[i] != NULL; i++)
+        if (lmb_str_equal_nocase(lmb_term_schedules[i], name))
+            return i;
+    return -1;
+}
+
 double lmb_term_warmup(
     const lmb_method_config *c, const lmb_method *m, bool detector)
 {

@@ -79,8 +79,10 @@ typedef enum lmb_term_schedule {
     LMB_TERM_LINEAR,
     LMB_TERM_COSINE,
 } lmb_term_schedule;
-/* "constant|linear|cosine", in that order. */
+/* "constant", "linear", "cosine", NULL, in that order. */
 extern const char *const lmb_term_schedules[];
+/* The position of `name` among them, or -1. */
+int lmb_term_schedule_find(const char *name);
 
 typedef struct lmb_method_config {
     const char *name;

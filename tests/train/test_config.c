@@ -247,6 +247,15 @@ static void mdistiller_defaults_and_networks(void **state)
         "the method 'CRD' is not built yet");
     refuse("SOLVER: {TRAINER: dot}\n", LMB_EUSAGE, "SOLVER.TRAINER 'dot'");
     refuse("SOLVER: {EPOHCS: 3}\n", LMB_EUSAGE, "unknown key 'SOLVER.EPOHCS'");
+    parse(&b,
+        "EXPERIMENT: {LOGIT_STAND: True, TAG: x}\n"
+        "DISTILLER: {TYPE: KD, TEACHER: resnet56, STUDENT: resnet20}\n");
+    CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+    assert_int_equal(b.run.methods[0].n_options, 1);
+    assert_string_equal(b.run.methods[0].key[0], "standardize");
+    end(&b);
+    refuse("EXPERIMENT: {LOGIT_STAND: True}\nDISTILLER: {TYPE: SP}\n",
+        LMB_EUSAGE, "unknown option 'standardize'");
     begin(&b);
     CHECK_ERR(lmb_config_load(&b.config, GOLDEN "solver_crd.yaml"), LMB_EUSAGE,
         "solver_crd.yaml:3: the method 'CRD'");
@@ -329,7 +338,14 @@ static void a_term_has_a_schedule(void **state)
     CHECK_NEAR(lmb_term_share(&terms[1], 1, 8), 1, 0);
     CHECK_NEAR(lmb_term_share(&terms[1], 8, 8), 0.125, 0);
     CHECK_NEAR(lmb_term_share(&terms[2], 5, 8), 0.25, 0);
-    assert_non_null(strstr(text.text, "      schedule: staged"));
+    const char *weight = strstr(text.text, "\n    schedule: linear");
+    const char *option = strstr(text.text, "\n      schedule: staged");
+    assert_non_null(weight);
+    assert_non_null(option);
+    const char *origin = strstr(weight, "# run.yaml:4\n");
+    assert_true(origin == strchr(weight + 1, '#'));
+    origin = strstr(option, "# run.yaml:4\n");
+    assert_true(origin == strchr(option + 1, '#'));
     for (int i = 0; i < 3; i++)
         lmb_method_free(terms[i].method, terms[i].state);
     lmb_str_fini(&text);

@@ -47,6 +47,70 @@ static void a_compiled_loss_runs_on_new_numbers(void **state)
     lmb_loss_free(loss);
 }
 
+/* What is compiled in cannot change without a word. */
+static void a_compiled_loss_refuses_another_setting(void **state)
+{
+    (void)state;
+    lmb_loss_array s, t;
+    lmb_loss_inputs in = inputs(&s, &t);
+    const char *staged = "schedule=staged";
+    lmb_loss *loss = NULL;
+    double value = 0;
+    in.options = &staged;
+    in.n_options = 1;
+    CHECK_OK(lmb_loss_new("pcd", &in, &loss));
+    CHECK_OK(lmb_loss_run(loss, &in, &value));
+    in.phase = 1;
+    CHECK_ERR(lmb_loss_run(loss, &in, &value), LMB_EINVAL, "phase 1 of stage");
+    in.phase = 0;
+    in.stage = 1;
+    CHECK_ERR(lmb_loss_run(loss, &in, &value), LMB_EINVAL, "of stage 1, comp");
+    in.stage = 0;
+    in.dtype = LMB_F32;
+    CHECK_ERR(lmb_loss_run(loss, &in, &value), LMB_EINVAL, "arrays of F32");
+    in.dtype = LMB_F64;
+    s.name = "pooled";
+    CHECK_ERR(lmb_loss_run(loss, &in, &value), LMB_EINVAL, "is 'pooled'");
+    s.name = "logits";
+    CHECK_OK(lmb_loss_run(loss, &in, &value));
+    lmb_loss_free(loss);
+}
+
+/* The class of a box on a dense head is less than the head's channels. */
+static void a_box_of_no_class_is_refused(void **state)
+{
+    (void)state;
+    static double zs_map[24], zt_map[24];
+    const double boxes[4] = {0, 0, 16, 16};
+    int32_t label = 5;
+    const char *anchors = "dense_anchors=2";
+    const lmb_shape shape = {4, {1, 6, 2, 2}};
+    lmb_loss_array s = {"cls.p3", shape, zs_map, NULL};
+    lmb_loss_array t = {"cls.p3", shape, zt_map, NULL};
+    lmb_loss_inputs in = {.dtype = LMB_F64,
+        .n_student = 1,
+        .n_teacher = 1,
+        .student = &s,
+        .teacher = &t,
+        .boxes = boxes,
+        .most_boxes = 1,
+        .box_labels = &label};
+    double value = 0;
+    for (int i = 0; i < 24; i++) {
+        zt_map[i] = 0.1 * i - 1;
+        zs_map[i] = -zt_map[i];
+    }
+    CHECK_OK(lmb_loss_eval("dkd", &in, &value));
+    label = 6;
+    CHECK_ERR(lmb_loss_eval("dkd", &in, &value), LMB_EINVAL,
+        "has the class 6, outside 0 .. 5");
+    CHECK_OK(lmb_loss_eval("kd", &in, &value)); /* it asks for no class */
+    label = 3;
+    in.options = &anchors;
+    in.n_options = 1;
+    CHECK_ERR(lmb_loss_eval("dkd", &in, &value), LMB_EINVAL, "outside 0 .. 2");
+}
+
 static void floats_give_the_value_of_doubles(void **state)
 {
     lmb_loss_array s, t;
@@ -106,6 +170,9 @@ static void refuses_bad_arrays(void **state)
     CHECK_ERR(lmb_loss_eval("kd", &in, &value), LMB_EINVAL, "proper name");
     s.name = "a name that is far too long to be the name of a tap";
     CHECK_ERR(lmb_loss_eval("kd", &in, &value), LMB_EINVAL, "proper name");
+    s.name = "logits";
+    s.shape.rank = 1000;
+    CHECK_ERR(lmb_loss_eval("kd", &in, &value), LMB_ESHAPE, "is empty");
     in.n_student = 0;
     CHECK_ERR(lmb_loss_eval("kd", &in, &value), LMB_ENOTFOUND, "it has none");
 }
@@ -185,6 +252,8 @@ static void parameters_go_out_and_in(void **state)
 }
 
 LMB_TEST_MAIN(cmocka_unit_test(a_compiled_loss_runs_on_new_numbers),
+    cmocka_unit_test(a_compiled_loss_refuses_another_setting),
+    cmocka_unit_test(a_box_of_no_class_is_refused),
     cmocka_unit_test(floats_give_the_value_of_doubles),
     cmocka_unit_test(options_are_key_value),
     cmocka_unit_test(refuses_bad_arrays),

@@ -6,6 +6,7 @@
 #include "backend/onednn/dnn.h"
 
 #include <dnnl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -106,11 +107,13 @@ static dnnl_status_t append_relu(dnnl_post_ops_t ops)
 /* --- engine, stream, types ------------------------------------------------ */
 
 /* One engine and stream for the process: oneDNN's CPU engine has no state of
- * ours in it, and its stream runs in the calling thread. Made on first use. */
+ * ours in it, and its stream runs in the calling thread. Made on first use,
+ * by whichever thread compiles first. */
 static dnnl_engine_t the_engine;
 static dnnl_stream_t the_stream;
+static pthread_mutex_t the_start = PTHREAD_MUTEX_INITIALIZER;
 
-static lmb_status start(void)
+static lmb_status make_stream(void)
 {
     if (the_stream != NULL)
         return LMB_OK;
@@ -119,6 +122,14 @@ static lmb_status start(void)
     DNN(dnnl_stream_create(&the_stream, the_engine, dnnl_stream_default_flags));
     (void)dnnl_set_primitive_cache_capacity(4096);
     return LMB_OK;
+}
+
+static lmb_status start(void)
+{
+    (void)pthread_mutex_lock(&the_start);
+    const lmb_status st = make_stream();
+    (void)pthread_mutex_unlock(&the_start);
+    return st;
 }
 
 static dnnl_data_type_t type_of(lmb_dtype dtype)

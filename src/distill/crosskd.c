@@ -45,6 +45,7 @@ typedef struct crosskd_state {
     double cls_weight, box_weight;
     int64_t levels, after;
     int32_t box;
+    int32_t code; /* the teacher's, with box=off as well */
 } crosskd_state;
 
 static const lmb_opt options[] = {
@@ -80,7 +81,7 @@ static const lmb_opt options[] = {
 /* FCOS. */
 static bool has_distances(const crosskd_state *o)
 {
-    return o->box == BOX_LOG_DISTANCES || o->box == BOX_DISTANCES;
+    return o->code == BOX_LOG_DISTANCES || o->code == BOX_DISTANCES;
 }
 
 /* The weights of the authors' runs where -1 leaves them to the boxes' code:
@@ -91,7 +92,7 @@ static void take_weights(crosskd_state *o)
     if (o->cls_weight < 0)
         o->cls_weight = distances ? 0.4 : 1;
     if (o->box_weight < 0)
-        o->box_weight = distances ? 0.75 : o->box == BOX_BINS ? 4 : 1;
+        o->box_weight = distances ? 0.75 : o->code == BOX_BINS ? 4 : 1;
 }
 
 /* A number between is a slip of the finger. */
@@ -119,15 +120,12 @@ static lmb_status settle(const lmb_build *b, crosskd_state *o)
         [BOX_DISTANCES] = "distances",
         [BOX_BINS] = "bins"};
     const int32_t asked = o->box;
-    if (asked == BOX_AUTO)
-        o->box = BOX_DELTAS;
-    if (asked == BOX_OFF || b->teacher_box == NULL) {
-        take_weights(o);
-        return LMB_OK;
-    }
-    for (int32_t i = BOX_DELTAS; i <= BOX_BINS; i++)
+    o->code = asked == BOX_AUTO || asked == BOX_OFF ? BOX_DELTAS : asked;
+    for (int32_t i = BOX_DELTAS; b->teacher_box != NULL && i <= BOX_BINS; i++)
         if (strcmp(code[i], b->teacher_box) == 0)
-            o->box = i;
+            o->code = i;
+    if (asked != BOX_OFF)
+        o->box = o->code;
     if (asked != BOX_AUTO && asked != o->box)
         return LMB_FAIL(LMB_EUSAGE,
             "box=%s, and the teacher codes boxes as %s (leave it out, or "
@@ -198,11 +196,17 @@ static bool output_of(const lmb_build *b, const char *features,
     return true;
 }
 
+/* The teacher's tap of a pair, "cls.feat.p4": its outputs are of that level,
+ * which a map may pair with another one of the student's. */
+static const char *teachers(const lmb_build *b, const lmb_level *l)
+{
+    return b->pairs.pair[l->index].teacher;
+}
+
 /* The student's features with the teacher's moments, through its head. */
 static lmb_value cross(const lmb_build *b, const lmb_level *l, const char *name)
 {
     lmb_graph *g = b->g;
-    const char *teacher = b->pairs.pair[l->index].teacher;
     const lmb_moments t = lmb_map_moments(g, l->t);
     lmb_value x = lmb_map_standardize(g, l->s);
     x = lmb_add(g, lmb_mul(g, x, t.std), t.mean);
@@ -212,7 +216,7 @@ static lmb_value cross(const lmb_build *b, const lmb_level *l, const char *name)
                 LMB_EUNSUPPORTED, "%s: needs the teacher's head", b->method));
         return LMB_NONE;
     }
-    return b->teacher_head(b->user, g, name, layer_of(teacher), x);
+    return b->teacher_head(b->user, g, name, layer_of(teachers(b, l)), x);
 }
 
 /* Anchors of a place, by the teacher's box map. */
@@ -298,8 +302,8 @@ static bool cls_part(
     char name[16];
     lmb_tap cls;
     int64_t anchors = 1;
-    if (!output_of(b, l->name, "cls", name, &cls) ||
-        !anchors_at(b, o, l->name, &cls, &anchors))
+    if (!output_of(b, teachers(b, l), "cls", name, &cls) ||
+        !anchors_at(b, o, teachers(b, l), &cls, &anchors))
         return false;
     lmb_value z = cross(b, l, name);
     lmb_value target = lmb_sigmoid(g, cls.value);
@@ -361,9 +365,9 @@ static bool box_part(
     char name[16];
     lmb_tap cls, box;
     int64_t anchors = 1;
-    if (!output_of(b, l->name, "cls", name, &cls) ||
-        !output_of(b, l->name, "box", name, &box) ||
-        !anchors_at(b, o, l->name, &cls, &anchors))
+    if (!output_of(b, teachers(b, l), "cls", name, &cls) ||
+        !output_of(b, teachers(b, l), "box", name, &box) ||
+        !anchors_at(b, o, teachers(b, l), &cls, &anchors))
         return false;
     lmb_value w = place_weight(b, l->name, &cls, anchors);
     lmb_value x = cross(b, l, name);

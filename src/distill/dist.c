@@ -72,7 +72,7 @@ static lmb_value build(void *state, const lmb_build *b)
     const double temp = o->temperature;
     lmb_graph *g = b->g;
     lmb_logits z;
-    if (!lmb_logits_pair(b, &o->logits, 1, &z))
+    if (!lmb_logits_pair(b, &o->logits, 2, &z))
         return LMB_NONE;
     lmb_value p = lmb_softmax(g, lmb_scale(g, z.t, 1 / temp), -1);
     lmb_value q = lmb_softmax(g, lmb_scale(g, z.s, 1 / temp), -1);

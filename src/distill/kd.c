@@ -42,7 +42,9 @@ static lmb_value build(void *state, const lmb_build *b)
     const double temp = o->temperature;
     lmb_graph *g = b->g;
     lmb_logits z;
-    if (!lmb_logits_pair(b, &o->logits, 1, &z))
+    /* A softmax over one class is 1, whatever the logits. */
+    if (!lmb_logits_pair(
+            b, &o->logits, o->dense == LMB_DENSE_BINARY ? 1 : 2, &z))
         return LMB_NONE;
     lmb_value kl = lmb_logits_binary(b, &z, o->dense)
         ? each_class(g, &z, temp)

@@ -77,19 +77,21 @@ static lmb_status pairs(const void *state, const lmb_taps *student,
     return lmb_levels_pairs("box.p", o->levels, student, teacher, out);
 }
 
-/* The class scores that belong to a box map: sigmoid of the largest logit,
- * [N, 1, H, W]; NONE and a sticky error if there are none of that size. */
+/* The class scores that belong to a pair of box maps: sigmoid of the largest
+ * logit, [N, 1, H, W]; NONE and a sticky error if there are none of that
+ * size. */
 static lmb_value scores(
-    const lmb_build *b, const ld_state *o, const lmb_tap *box)
+    const lmb_build *b, const ld_state *o, const lmb_tap *s, const lmb_tap *t)
 {
     char name[16];
     const bool own = o->score == SCORE_STUDENT;
     const lmb_taps *taps = own ? b->student : b->teacher;
+    const lmb_tap *box = own ? s : t;
     (void)snprintf(name, sizeof name, "cls.p%d", lmb_level_of(box->name));
     const lmb_tap *cls = lmb_taps_find(taps, name);
     if (cls != NULL && cls->shape.rank == 4 &&
-        cls->shape.dim[2] == box->shape.dim[2] &&
-        cls->shape.dim[3] == box->shape.dim[3]) {
+        cls->shape.dim[2] == s->shape.dim[2] &&
+        cls->shape.dim[3] == s->shape.dim[3]) {
         lmb_value top = lmb_max(b->g, cls->value, LMB_AXIS(1), true);
         return lmb_stop_gradient(b->g, lmb_sigmoid(b->g, top));
     }
@@ -120,13 +122,13 @@ static lmb_value of_assigner(
 
 /* w of each place: [N, 1, H, W]. */
 static lmb_value weights(
-    const lmb_build *b, const ld_state *o, const lmb_tap *box)
+    const lmb_build *b, const ld_state *o, const lmb_tap *box, const lmb_tap *t)
 {
     const int64_t *d = box->shape.dim;
     const lmb_shape shape = LMB_SHAPE(d[0], 1, d[2], d[3]);
     lmb_value w = o->score == SCORE_ONE
         ? lmb_graph_constant(b->g, shape, NULL, 1)
-        : scores(b, o, box);
+        : scores(b, o, box, t);
     switch (o->region) {
     case REGION_MAIN:
         return lmb_mul(b->g, w,
@@ -196,7 +198,7 @@ static lmb_value term(
 {
     lmb_graph *g = b->g;
     const double scale = 2 / (double)s->shape.dim[0];
-    lmb_value main = level_sum(b, o, s, t, weights(b, o, s));
+    lmb_value main = level_sum(b, o, s, t, weights(b, o, s, t));
     main = lmb_scale(g, main, scale / 4);
     if (o->valuable == 0)
         return main;

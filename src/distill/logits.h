@@ -95,8 +95,8 @@ lmb_decoupled lmb_decouple(lmb_graph *g, lmb_value z, lmb_value target);
             "1)", \
             0, 100), \
         LMB_OPT_DENSE(state_type, dense_positives, \
-            "dense heads: rows an image inside ground-truth boxes, best " \
-            "first", \
+            "dense heads: rows an image that the student's assigner makes " \
+            "positive (`loss`: inside boxes), best first", \
             256, 100000), \
         LMB_OPT_DENSE(state_type, dense_top, \
             "dense heads: rows an image of the teacher's best elsewhere", 256, \

@@ -60,6 +60,9 @@ lmb_value lmb_mask_level(
     lmb_value order = lmb_argsort(g, rows, polarity == LMB_HIDE_IMPORTANT);
     lmb_value level =
         lmb_gather(g, rows, lmb_slice(g, order, 1, last, last + 1), 1);
+    if (k == 0) /* none is hidden: beyond the foremost one */
+        level =
+            lmb_shift(g, level, polarity == LMB_HIDE_IMPORTANT ? 1e6 : -1e6);
     return lmb_reshape(
         g, level, LMB_SHAPE(lmb_graph_dim(g, weight, 0), 1, 1, 1));
 }

@@ -294,7 +294,9 @@ static lmb_value build(void *state, const lmb_build *b)
     const pcd_state *o = state;
     lmb_graph *g = b->g;
     lmb_logits z;
-    if (!lmb_logits_pair(b, &o->logits, 1, &z))
+    /* One class has no share but 1, and no direction: lambda is 0. */
+    const bool one = o->dense == LMB_DENSE_BINARY && o->lambda == LAMBDA_ONE;
+    if (!lmb_logits_pair(b, &o->logits, one ? 1 : 2, &z))
         return LMB_NONE;
     const span at = stages_of(o, b->phase);
     if (at.last > z.classes) {

@@ -100,6 +100,14 @@ static lmb_value build(void *state, const lmb_build *b)
     if (!lmb_build_pair(b, 0, &s, &t))
         return LMB_NONE;
     const int64_t n = s.shape.dim[0];
+    if (t.shape.dim[0] != n) {
+        lmb_graph_fail(g,
+            LMB_FAIL(LMB_ESHAPE,
+                "%s: %lld samples of the student, %lld of the "
+                "teacher",
+                b->method, (long long)n, (long long)t.shape.dim[0]));
+        return LMB_NONE;
+    }
     if (n == 1)
         return lmb_graph_scalar(g, 0);
     lmb_value off = off_diagonal(g, n);

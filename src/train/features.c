@@ -29,6 +29,7 @@ typedef struct page {
 typedef struct view {
     int64_t index; /* in the set */
     int32_t input[2]; /* height, width with the padding */
+    float size[2]; /* height, width without it */
     int32_t shown[2]; /* height, width on the page */
     double scale; /* of what is shown over the stored picture */
     lmb_canvas base, canvas; /* with the padding */
@@ -69,7 +70,7 @@ static lmb_status open_view(page *p, int64_t index, view *v)
     const lmb_detect_transform *t = &p->transform;
     lmb_image image;
     int32_t size[2];
-    float fits[2], scale[2];
+    float scale[2];
     *v = (view){.index = index};
     LMB_TRY(lmb_dataset_image(p->set, index, &p->scratch, &image));
     lmb_detect_resized(t, t->short_side[0], image.height, image.width, size);
@@ -82,7 +83,7 @@ static lmb_status open_view(page *p, int64_t index, view *v)
         .height = v->input[0],
         .width = v->input[1],
         .pixels = p->x,
-        .size = fits,
+        .size = v->size,
         .scale = scale};
     LMB_TRY(lmb_detect_transform_image(
         t, &p->normalizer, &image, &sample, &p->scratch));
@@ -189,7 +190,7 @@ static lmb_status add_stage(page *p, int stage, view *v)
     const lmb_network *teacher = p->run->stages[stage].teacher;
     lmb_maps *m = NULL;
     LMB_TRY(maps_for(p, stage, v, &m));
-    LMB_TRY(lmb_maps_run(m, p->x));
+    LMB_TRY(lmb_maps_run(m, p->x, v->size));
     if (teacher != NULL) {
         lmb_str_printf(&p->out, "<h3>stage %d, teacher ", stage + 1);
         lmb__html(&p->out, teacher->text);

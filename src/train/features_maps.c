@@ -158,11 +158,12 @@ static lmb_status build(maker *k, int stage)
     k->teacher = spec.teacher;
     m->x =
         lmb_graph_input(m->g, "x", LMB_F32, LMB_SHAPE(1, 3, size[1], size[2]));
+    m->sizes = lmb_graph_input(m->g, "sizes", LMB_F32, LMB_SHAPE(1, 2));
     build_side(&k->student, m->g, &run->student, m->x);
     if (k->teacher != NULL)
         build_side(&k->taught_by, m->g, k->teacher,
-            lmb_teacher_input(
-                m->g, m->x, &run->student, k->teacher, spec.teacher_size));
+            lmb_teacher_input(m->g, m->x, m->sizes, &run->student, k->teacher,
+                spec.teacher_size));
     LMB_TRY(lmb_graph_status(m->g));
     LMB_TRY(lmb_levels_pairs("p", 0, &k->student.taps,
         k->teacher != NULL ? &k->taught_by.taps : &k->student.taps, &pairs));
@@ -212,9 +213,10 @@ done:
     return st;
 }
 
-lmb_status lmb_maps_run(lmb_maps *m, const float *x)
+lmb_status lmb_maps_run(lmb_maps *m, const float *x, const float size[2])
 {
     LMB_TRY(lmb_plan_set(m->plan, m->x, LMB_F32, x));
+    LMB_TRY(lmb_plan_set(m->plan, m->sizes, LMB_F32, size));
     LMB_TRY(lmb_plan_run(m->plan));
     for (int i = 0; i < m->count; i++)
         LMB_TRY(

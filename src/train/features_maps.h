@@ -27,7 +27,7 @@ enum { LMB_MAX_MAPS = 72 };
 typedef struct lmb_maps {
     lmb_graph *g;
     lmb_plan *plan;
-    lmb_value x;
+    lmb_value x, sizes;
     int64_t height, width; /* of the input */
     lmb_feature_map map[LMB_MAX_MAPS];
     int count, in_level; /* in_level: maps of the first level */
@@ -37,8 +37,10 @@ typedef struct lmb_maps {
  * input of this size. */
 lmb_status lmb_maps_new(lmb_run *run, int stage, int64_t height, int64_t width,
     lmb_maps **out) LMB_MUST_CHECK;
-/* x: [1, 3, height, width], the student's input. */
-lmb_status lmb_maps_run(lmb_maps *m, const float *x) LMB_MUST_CHECK;
+/* x: [1, 3, height, width], the student's input; size: height and width of the
+ * picture in it, whose rest is padding. */
+lmb_status lmb_maps_run(
+    lmb_maps *m, const float *x, const float size[2]) LMB_MUST_CHECK;
 void lmb_maps_free(lmb_maps *m); /* accepts NULL */
 
 #endif

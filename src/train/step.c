@@ -47,9 +47,27 @@ static void build_side(side *s, lmb_graph *g, const lmb_network *net,
     collect_taps(s);
 }
 
-/* The teacher's input from the student's: other mean and deviation. */
-static lmb_value renormalise(
-    lmb_graph *g, lmb_value x, const lmb_network *from, const lmb_network *to)
+/* 1 in the rows (axis 0) or columns (1) that are within the picture's height or
+ * width, else 0: [N, 1, n, 1] or [N, 1, 1, n]. */
+static lmb_value inside(
+    lmb_graph *g, lmb_value sizes, int axis, int64_t n, int64_t images)
+{
+    double *at = lmb_graph_memory(g, (size_t)n * sizeof *at);
+    for (int64_t i = 0; at != NULL && i < n; i++)
+        at[i] = (double)i;
+    const lmb_shape line =
+        axis == 0 ? LMB_SHAPE(1, 1, n, 1) : LMB_SHAPE(1, 1, 1, n);
+    lmb_value limit = lmb_reshape(
+        g, lmb_slice(g, sizes, 1, axis, axis + 1), LMB_SHAPE(images, 1, 1, 1));
+    lmb_value out =
+        lmb_greater_equal(g, lmb_graph_constant(g, line, at, 0), limit);
+    return lmb_affine(g, out, -1, 1);
+}
+
+/* The teacher's input from the student's: other mean and deviation. Padding
+ * stays 0, as it is where the teacher runs by itself. */
+static lmb_value renormalise(lmb_graph *g, lmb_value x, lmb_value sizes,
+    const lmb_network *from, const lmb_network *to)
 {
     double scale[3];
     double shift[3];
@@ -62,8 +80,15 @@ static lmb_value renormalise(
     if (same)
         return x;
     const lmb_shape shape = LMB_SHAPE(1, 3, 1, 1);
-    return lmb_add(g, lmb_mul(g, x, lmb_graph_constant(g, shape, scale, 0)),
-        lmb_graph_constant(g, shape, shift, 0));
+    const lmb_shape d = lmb_graph_shape(g, x);
+    lmb_value moved = lmb_graph_constant(g, shape, shift, 0);
+    if (lmb_is(sizes)) {
+        lmb_value rows = inside(g, sizes, 0, d.dim[2], d.dim[0]);
+        lmb_value columns = inside(g, sizes, 1, d.dim[3], d.dim[0]);
+        moved = lmb_mul(g, moved, lmb_mul(g, rows, columns));
+    }
+    return lmb_add(
+        g, lmb_mul(g, x, lmb_graph_constant(g, shape, scale, 0)), moved);
 }
 
 int64_t lmb_teacher_side(int64_t pixels, double factor, int32_t pad)
@@ -73,12 +98,12 @@ int64_t lmb_teacher_side(int64_t pixels, double factor, int32_t pad)
     return (int64_t)(unit * (units < 1 ? 1 : units));
 }
 
-lmb_value lmb_teacher_input(lmb_graph *g, lmb_value x,
+lmb_value lmb_teacher_input(lmb_graph *g, lmb_value x, lmb_value sizes,
     const lmb_network *student, const lmb_network *teacher,
     const int64_t size[2])
 {
     const lmb_shape from = lmb_graph_shape(g, x);
-    x = renormalise(g, x, student, teacher);
+    x = renormalise(g, x, sizes, student, teacher);
     if (size[0] > 0 && (size[0] != from.dim[2] || size[1] != from.dim[3]))
         x = lmb_resize(g, x, size[0], size[1], LMB_RESIZE_BILINEAR);
     return x;
@@ -88,7 +113,7 @@ static lmb_value teacher_input(lmb_train_step *s)
 {
     const lmb_step_spec *spec = &s->spec;
     return lmb_teacher_input(
-        s->g, s->x, spec->student, spec->teacher, spec->teacher_size);
+        s->g, s->x, s->sizes, spec->student, spec->teacher, spec->teacher_size);
 }
 
 /* --- the table of pairs --------------------------------------------------- */

@@ -40,8 +40,9 @@ bool lmb_network_detects(const lmb_network *net);
 int64_t lmb_teacher_side(int64_t pixels, double factor, int32_t pad);
 
 /* The teacher's input made of the student's, x: its mean and deviation, and
- * size (height, width; 0: the student's). */
-lmb_value lmb_teacher_input(lmb_graph *g, lmb_value x,
+ * size (height, width; 0: the student's). sizes [N, 2]: height and width of
+ * the pictures in x, whose rest is padding; NONE: there is none. */
+lmb_value lmb_teacher_input(lmb_graph *g, lmb_value x, lmb_value sizes,
     const lmb_network *student, const lmb_network *teacher,
     const int64_t size[2]);
 

@@ -172,6 +172,16 @@ static void the_box_part_may_be_left_out(void **state)
     CHECK_NEAR(value_of(&c, other.box_feat, other.cls_feat), off, 1e-14);
     t.options[1] = "1";
     assert_true(value_of(&c, other.box_feat, other.cls_feat) > off + 1e-3);
+    /* What is left of an FCOS teacher is its class part, as it was. */
+    teacher fcos = other;
+    const op_case d = case_of(&fcos);
+    fcos.code = "log_distances";
+    fcos.options[0] = "box_weight";
+    fcos.options[1] = "0";
+    const double without = value_of(&d, other.box_feat, other.cls_feat);
+    fcos.options[0] = "box";
+    fcos.options[1] = "off";
+    CHECK_NEAR(value_of(&d, other.box_feat, other.cls_feat), without, 1e-14);
 }
 
 /* Not to be told is to be told what the teacher's model does. */

@@ -102,6 +102,9 @@ static void refuses_shapes_that_differ(void **state)
     r->in.map = &map;
     r->in.n_map = 1;
     CHECK_OK(lmb_loss_eval("kd", &r->in, &value));
+    r->student[0].shape.dim[1] = r->teacher[0].shape.dim[1] = 1;
+    CHECK_ERR(lmb_loss_eval("kd", &r->in, &value), LMB_ESHAPE,
+        "too few rows or classes");
     map = "pooled to logits";
     CHECK_ERR(lmb_loss_eval("kd", &r->in, &value), LMB_EINVAL, "a line reads");
     free(r);

@@ -72,6 +72,31 @@ static void scores_pass_no_gradient(void **state)
     free(r);
 }
 
+/* A map may pair levels of other names: the teacher's scores are those of its
+ * own. */
+static void levels_may_have_other_names(void **state)
+{
+    static const conf usual = {.method = "ld",
+        .options = {"score=teacher", "region=all"},
+        .student = {{"box.p3", {4, {1, 8, 3, 4}}}},
+        .teacher = {
+            {"box.p3", {4, {1, 8, 3, 4}}}, {"cls.p3", {4, {1, 2, 3, 4}}}}};
+    conf_run *r = malloc(sizeof *r);
+    const char *map = "teacher.box.p4 -> student.box.p3";
+    double value = 0, same = 1;
+    (void)state;
+    assert_non_null(r);
+    conf_fill(r, &usual, 5, 1, 0);
+    CHECK_OK(lmb_loss_eval("ld", &r->in, &value));
+    r->teacher[0].name = "box.p4";
+    r->teacher[1].name = "cls.p4";
+    r->in.map = &map;
+    r->in.n_map = 1;
+    CHECK_OK(lmb_loss_eval("ld", &r->in, &same));
+    CHECK_NEAR(same, value, 0);
+    free(r);
+}
+
 static void says_what_is_missing(void **state)
 {
     static const conf alone = {.method = "ld",
@@ -136,5 +161,6 @@ static void needs_the_assigner_for_its_regions(void **state)
 LMB_TEST_MAIN(cmocka_unit_test(conforms),
     cmocka_unit_test(agrees_with_the_published_code),
     cmocka_unit_test(scores_pass_no_gradient),
+    cmocka_unit_test(levels_may_have_other_names),
     cmocka_unit_test(says_what_is_missing),
     cmocka_unit_test(needs_the_assigner_for_its_regions))

@@ -70,6 +70,11 @@ static void the_level_is_the_last_hidden_weight(void **state)
     (void)state;
     check(level, (rule){0.5, LMB_HIDE_IMPORTANT}, x, high, shape);
     check(level, (rule){0.3, LMB_HIDE_UNIMPORTANT}, x, low, shape);
+    /* None is hidden: nothing reaches the level, soft masks are 1. */
+    static const double above[2] = {1000005, 1000001};
+    static const double below[2] = {-1000000, -999999};
+    check(level, (rule){0, LMB_HIDE_IMPORTANT}, x, above, shape);
+    check(level, (rule){0, LMB_HIDE_UNIMPORTANT}, x, below, shape);
 }
 
 static lmb_value soft(lmb_graph *g, const lmb_value *in, const void *user)

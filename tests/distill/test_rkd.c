@@ -38,6 +38,21 @@ static void widths_may_differ(void **state)
         conf_gradient(&cases[i]);
 }
 
+static void samples_must_be_as_many(void **state)
+{
+    static const conf odd = {.method = "rkd",
+        .student = {{"pooled", {2, {4, 3}}}},
+        .teacher = {{"pooled", {2, {8, 3}}}}};
+    conf_run *r = malloc(sizeof *r);
+    double value = 0;
+    (void)state;
+    assert_non_null(r);
+    conf_fill(r, &odd, 3, 1, 0);
+    CHECK_ERR(lmb_loss_eval("rkd", &r->in, &value), LMB_ESHAPE,
+        "4 samples of the student, 8 of the teacher");
+    free(r);
+}
+
 static void one_sample_has_no_relations(void **state)
 {
     conf_run *r = malloc(sizeof *r);
@@ -65,5 +80,6 @@ static void equal_samples_stay_finite(void **state)
 LMB_TEST_MAIN(cmocka_unit_test(conforms),
     cmocka_unit_test(agrees_with_the_published_code),
     cmocka_unit_test(widths_may_differ),
+    cmocka_unit_test(samples_must_be_as_many),
     cmocka_unit_test(one_sample_has_no_relations),
     cmocka_unit_test(equal_samples_stay_finite))

@@ -9,6 +9,7 @@
 #include "io/mapping.h"
 #include "train/forward.h"
 #include "train/network.h"
+#include "train/step.h"
 
 static char folder[] = "/tmp/lmb-network-XXXXXX", path[64];
 
@@ -164,6 +165,44 @@ static void a_detectors_short_side_has_a_default(void **state)
     lmb_network_fini(&again);
 }
 
+/* Padding is 0 for a teacher of another mean, too, as it is when the teacher
+ * runs by itself. */
+static void a_teachers_padding_is_zero(void **state)
+{
+    (void)state;
+    enum { N = 2, H = 3, W = 4 };
+    const lmb_network student = {.mean = {0.5, 0.5, 0.5}, .std = {1, 1, 1}};
+    const lmb_network teacher = {.mean = {0, 0.25, 0.5}, .std = {1, 0.5, 2}};
+    const float sizes[N * 2] = {3, 2, 1, 4};
+    const int64_t same[2] = {0, 0};
+    float x[N * 3 * H * W], out[N * 3 * H * W];
+    lmb_graph *g = NULL;
+    lmb_plan *plan = NULL;
+    for (int i = 0; i < N * 3 * H * W; i++) {
+        const int n = i / (3 * H * W), row = i / W % H, column = i % W;
+        x[i] = (float)row < sizes[2 * n] && (float)column < sizes[2 * n + 1];
+    }
+    CHECK_OK(lmb_graph_new(&g));
+    lmb_value in = lmb_graph_input(g, "x", LMB_F32, LMB_SHAPE(N, 3, H, W));
+    lmb_value limits = lmb_graph_input(g, "sizes", LMB_F32, LMB_SHAPE(N, 2));
+    lmb_value y = lmb_teacher_input(g, in, limits, &student, &teacher, same);
+    const lmb_plan_opts opts = {.allow_reference = true};
+    CHECK_OK(lmb_plan_compile(g, 1, &y, &opts, &plan));
+    CHECK_OK(lmb_plan_set(plan, in, LMB_F32, x));
+    CHECK_OK(lmb_plan_set(plan, limits, LMB_F32, sizes));
+    CHECK_OK(lmb_plan_run(plan));
+    CHECK_OK(lmb_plan_read(plan, y, LMB_F32, out));
+    for (int i = 0; i < N * 3 * H * W; i++) {
+        const int c = i / (H * W) % 3;
+        const double want = x[i] == 0
+            ? 0
+            : (1 + student.mean[c] - teacher.mean[c]) / teacher.std[c];
+        CHECK_NEAR(out[i], want, 1e-6);
+    }
+    lmb_plan_free(plan);
+    lmb_graph_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +210,7 @@ int main(void)
         cmocka_unit_test(a_network_for_bgr_learns_to_read_rgb),
         cmocka_unit_test(taps_of_regions_have_all_rows),
         cmocka_unit_test(a_detectors_short_side_has_a_default),
+        cmocka_unit_test(a_teachers_padding_is_zero),
     };
     const int failed =
         cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -167,7 +167,7 @@ static void run_plan(work *w)
     set(w, s->truth.draw, LMB_I32, s->draw_data);
     set(w, s->index, LMB_I32, s->index_data);
     for (int i = 0; i < 2; i++)
-        set(w, s->warm[i], LMB_F32, &s->warm_data[i]);
+        set(w, s->share[i], LMB_F32, &s->share_data[i]);
     CHECK_OK(lmb_plan_run(w->plan));
 }
 

@@ -181,6 +181,7 @@ static void maps_are_what_they_say(void **state)
     lmb_run_config run_config = {0};
     lmb_run *run = NULL;
     static float x[3 * 64 * 96];
+    const float size[2] = {64, 90};
     for (size_t i = 0; i < LMB_COUNT(x); i++)
         x[i] = (float)(i * 2654435761u >> 22 & 1023) / 512 - 1;
     open_config(&config, &run_config);
@@ -188,7 +189,7 @@ static void maps_are_what_they_say(void **state)
     for (int stage = 0; stage < 2; stage++) {
         lmb_maps *m = NULL;
         CHECK_OK(lmb_maps_new(run, stage, 64, 96, &m));
-        CHECK_OK(lmb_maps_run(m, x));
+        CHECK_OK(lmb_maps_run(m, x, size));
         assert_int_equal(m->in_level, 4);
         assert_int_equal(m->count, 5 * 4);
         assert_int_equal(m->map[0].h, 8);

@@ -272,6 +272,7 @@ const lmb_method lmb_method_dfmsd = {
     .ce_weight = 1,
     .weight = 1,
     .opts = options,
+    .preset = "detector",
     .two_stage_options = on_two_stages,
     .state_size = sizeof(dfmsd_state),
     .resolve = resolve,

@@ -9,12 +9,15 @@
  * far above where a column's probabilities are all tiny; with one row each
  * column is centred to nothing and intra is the constant 1. Padding rows
  * (row_weight) are taken out of inter, and enter intra at the column's mean,
- * where they count for nothing. */
+ * where they count for nothing. With dense=binary, for heads that tell each
+ * class by itself, sigmoids take the place of the softmax, as the authors have
+ * it for RetinaNet. */
 #include "distill/logits.h"
 
 typedef struct dist_state {
     double temperature, beta, gamma;
     lmb_logits_opts logits;
+    int32_t dense;
 } dist_state;
 
 static const lmb_opt options[] = {
@@ -40,6 +43,7 @@ static const lmb_opt options[] = {
         .def = 1,
         .high = 1e6,
         .aliases = "DIST.GAMMA"},
+    LMB_OPT_DENSE_FORM(dist_state),
     LMB_OPTS_LOGITS(dist_state),
     {0},
 };
@@ -66,6 +70,15 @@ static lmb_value centre_columns(lmb_graph *g, const lmb_logits *z, lmb_value x)
     return lmb_mul(g, centred, w);
 }
 
+/* x less its row means, which are 1/C if rows sum to 1. */
+static lmb_value centre_rows(
+    lmb_graph *g, const lmb_logits *z, lmb_value x, bool binary)
+{
+    if (!binary)
+        return lmb_shift(g, x, -1 / (double)z->classes);
+    return lmb_sub(g, x, lmb_mean(g, x, LMB_AXIS(1), true));
+}
+
 static lmb_value build(void *state, const lmb_build *b)
 {
     const dist_state *o = state;
@@ -74,13 +87,14 @@ static lmb_value build(void *state, const lmb_build *b)
     lmb_logits z;
     if (!lmb_logits_pair(b, &o->logits, 2, &z))
         return LMB_NONE;
-    lmb_value p = lmb_softmax(g, lmb_scale(g, z.t, 1 / temp), -1);
-    lmb_value q = lmb_softmax(g, lmb_scale(g, z.s, 1 / temp), -1);
-    /* Rows of probabilities have the mean 1/C. */
-    const double mean = 1 / (double)z.classes;
+    lmb_value t = lmb_scale(g, z.t, 1 / temp);
+    lmb_value s = lmb_scale(g, z.s, 1 / temp);
+    const bool binary = lmb_logits_binary(b, &z, o->dense);
+    lmb_value p = binary ? lmb_sigmoid(g, t) : lmb_softmax(g, t, -1);
+    lmb_value q = binary ? lmb_sigmoid(g, s) : lmb_softmax(g, s, -1);
     lmb_value inter = lmb_rows_mean(g, &z,
-        distance(
-            g, lmb_shift(g, p, -mean), lmb_shift(g, q, -mean), LMB_AXIS(1)));
+        distance(g, centre_rows(g, &z, p, binary),
+            centre_rows(g, &z, q, binary), LMB_AXIS(1)));
     lmb_value intra = lmb_mean(g,
         distance(
             g, centre_columns(g, &z, p), centre_columns(g, &z, q), LMB_AXIS(0)),

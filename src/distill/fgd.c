@@ -197,6 +197,7 @@ const lmb_method lmb_method_fgd = {
     .ce_weight = 1,
     .weight = 1,
     .opts = options,
+    .preset = "detector",
     .two_stage_options = on_two_stages,
     .state_size = sizeof(fgd_state),
     .resolve = resolve,

@@ -115,6 +115,9 @@ typedef struct lmb_method {
      * that such files may hold but that mean nothing here; "A|B" or NULL. */
     const char *ce_weight_keys, *weight_keys, *warmup_keys, *ignored_keys;
     const lmb_opt *opts; /* table ended by {0} */
+    /* Optional: the option from which the defaults of others follow. One that
+     * is given over another value of it takes that one's options with it. */
+    const char *preset;
     /* Optional: options whose published value for detectors differs from the
      * default, key, value, .., NULL; a detector's run sets them where the user
      * says nothing. */

@@ -336,6 +336,7 @@ const lmb_method lmb_method_pcd = {
     .warmup_keys = "PCD.WARMUP",
     .ignored_keys = "PCD.BETA",
     .opts = options,
+    .preset = "preset",
     .detector_options = on_detectors,
     .state_size = sizeof(pcd_state),
     .resolve = resolve,

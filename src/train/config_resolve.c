@@ -297,13 +297,18 @@ static lmb_status set_map(
     return LMB_OK;
 }
 
-/* In place of an earlier value of the option. */
+/* In place of an earlier value of the option. A run's config.yaml spells all
+ * options: under another preset they would all be those of the first one. */
 static lmb_status store_option(lmb_run_config *run, const char *origin,
     lmb_method_config *m, const char *name, const char *value)
 {
+    const char *preset = lmb_method_find(m->name)->preset;
     int at = 0;
     while (at < m->n_options && !lmb_str_equal_nocase(m->key[at], name))
         at++;
+    if (at < m->n_options && preset != NULL && strcmp(name, preset) == 0 &&
+        !lmb_str_equal_nocase(m->value[at], value))
+        m->n_options = at = 0;
     if (at == LMB_MAX_OPTIONS)
         return LMB_FAIL(LMB_EUSAGE, "%s: %s: more than %d options", origin,
             m->name, LMB_MAX_OPTIONS);

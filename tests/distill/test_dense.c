@@ -34,6 +34,10 @@ static void dense_rows_have_exact_gradients(void **state)
         conf_batch_of_one(&cases[i]);
         conf_fast(&cases[i]);
     }
+    conf_gradient(&(conf){.method = "dist",
+        .options = {"dense_anchors=2", "dense=binary"},
+        .student = {{"cls.p3", {4, {2, 6, 3, 4}}}},
+        .teacher = {{"cls.p3", {4, {2, 6, 3, 4}}}}});
     conf_out_of_memory(&cases[4]);
     conf_teacher(&(conf){.method = "kd",
         .student = {{"cls.p3", {4, {2, 3, 3, 4}}}},
@@ -170,6 +174,47 @@ static void tiny_scores_have_a_weight(void **state)
     free(r);
 }
 
+static double pearson(const double *x, const double *y, int n, int stride)
+{
+    double mx = 0, my = 0, xy = 0, xx = 0, yy = 0;
+    for (int i = 0; i < n; i++) {
+        mx += x[i * stride] / n;
+        my += y[i * stride] / n;
+    }
+    for (int i = 0; i < n; i++) {
+        const double a = x[i * stride] - mx, b = y[i * stride] - my;
+        xy += a * b;
+        xx += a * a;
+        yy += b * b;
+    }
+    return xy / (sqrt(xx) * sqrt(yy) + 1e-8);
+}
+
+/* DIST of one-against-all heads: rows of sigmoids, whose mean is not 1/C. All
+ * four places are chosen, in whatever order. */
+static void dist_of_sigmoids(void **state)
+{
+    static const conf c = {.method = "dist",
+        .options = {"dense=binary", "T=2", "beta=3", "gamma=0.5"},
+        .student = {{"cls.p3", {4, {1, 3, 2, 2}}}},
+        .teacher = {{"cls.p3", {4, {1, 3, 2, 2}}}}};
+    double p[12], q[12], rows = 0, columns = 0;
+    conf_run *r = malloc(sizeof *r);
+    (void)state;
+    assert_non_null(r);
+    conf_fill(r, &c, 5, 1, 0);
+    for (int i = 0; i < 12; i++) {
+        p[i] = 1 / (1 + exp(-r->t[0][i] / 2));
+        q[i] = 1 / (1 + exp(-r->s[0][i] / 2));
+    }
+    for (int i = 0; i < 4; i++)
+        rows += (1 - pearson(p + i, q + i, 3, 4)) / 4;
+    for (int k = 0; k < 3; k++)
+        columns += (1 - pearson(p + 4 * k, q + 4 * k, 4, 1)) / 3;
+    CHECK_NEAR(conf_eval(&c, r), 4 * (3 * rows + 0.5 * columns), 1e-12);
+    free(r);
+}
+
 static void refuses_what_is_no_dense_head(void **state)
 {
     static const conf flat = {.method = "kd",
@@ -242,5 +287,6 @@ LMB_TEST_MAIN(cmocka_unit_test(dense_rows_have_exact_gradients),
     cmocka_unit_test(no_place_counts_twice),
     cmocka_unit_test(labels_come_from_the_smallest_box),
     cmocka_unit_test(tiny_scores_have_a_weight),
+    cmocka_unit_test(dist_of_sigmoids),
     cmocka_unit_test(refuses_what_is_no_dense_head),
     cmocka_unit_test(padding_rois_do_not_count))

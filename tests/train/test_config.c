@@ -311,6 +311,30 @@ static void the_dump_reads_back(void **state)
     end(&a);
 }
 
+/* On top of a run's own configuration, which spells every option. */
+static void a_new_preset_replaces_the_old_ones_options(void **state)
+{
+    (void)state;
+    both a, b;
+    lmb_str text = {0};
+    parse(
+        &a, "student: resnet8\nmethods: [{name: pcd, options: {stages: 2}}]\n");
+    CHECK_OK(lmb_config_resolve(&a.config, &a.run));
+    CHECK_OK(lmb_config_dump(&a.run, &a.config, &text));
+    parse(&b, text.text);
+    CHECK_OK(lmb_config_assign(&b.config, "method.preset=release", "--set"));
+    CHECK_OK(lmb_config_assign(&b.config, "method.alpha=2", "--set"));
+    CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+    assert_int_equal(b.run.methods[0].n_options, 2);
+    lmb_str_fini(&text);
+    CHECK_OK(lmb_config_dump(&b.run, &b.config, &text));
+    assert_non_null(strstr(text.text, "rank: index"));
+    assert_non_null(strstr(text.text, "stages: 3"));
+    lmb_str_fini(&text);
+    end(&b);
+    end(&a);
+}
+
 /* Of a term's weight; and pcd's option of this name, by its values. */
 static void a_term_has_a_schedule(void **state)
 {
@@ -510,6 +534,7 @@ LMB_TEST_MAIN(cmocka_unit_test(every_spelling_is_one_key),
     cmocka_unit_test(mdistiller_defaults_and_networks),
     cmocka_unit_test(a_file_that_is_its_own_base_is_refused),
     cmocka_unit_test(the_dump_reads_back),
+    cmocka_unit_test(a_new_preset_replaces_the_old_ones_options),
     cmocka_unit_test(a_term_has_a_schedule),
     cmocka_unit_test(stages_are_read_and_dumped),
     cmocka_unit_test(detectors_have_their_own_options),

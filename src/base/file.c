@@ -149,7 +149,9 @@ lmb_status lmb_writer_reserve(lmb_writer *w, int64_t size)
     if (w->temporary_ == NULL)
         return LMB_OK; /* a pipe or device has no size */
     const int fd = fileno(w->stream_);
-    int error = posix_fallocate(fd, 0, (off_t)size);
+    int error = EINTR; /* a signal that ends the run may come here, too */
+    while (error == EINTR)
+        error = posix_fallocate(fd, 0, (off_t)size);
     /* Some file systems cannot: the size is set all the same. */
     if (error == EOPNOTSUPP || error == EINVAL)
         error = ftruncate(fd, (off_t)size) != 0 ? errno : 0;

@@ -143,16 +143,17 @@ static void largest_view(
 static lmb_status slot_init(lmb_loader_slot *s, const lmb_loader *l)
 {
     const lmb_loader_opts *o = &l->opts;
+    const int64_t batch = o->batch < l->order.n ? o->batch : l->order.n;
     for (int32_t v = 0; v < o->views; v++) {
         int32_t height = 0;
         int32_t width = 0;
         largest_view(l, v, &height, &width);
-        const lmb_shape images = LMB_SHAPE(o->batch, 3, height, width);
+        const lmb_shape images = LMB_SHAPE(batch, 3, height, width);
         LMB_TRY(lmb_tensor_new(LMB_F32, &images, &s->views[v]));
     }
     if (o->detect != NULL)
-        LMB_TRY(lmb__detect_batch_init(&s->detect, o->batch, l->max_boxes));
-    const lmb_shape flat = LMB_SHAPE(o->batch);
+        LMB_TRY(lmb__detect_batch_init(&s->detect, batch, l->max_boxes));
+    const lmb_shape flat = LMB_SHAPE(batch);
     LMB_TRY(lmb_tensor_new(LMB_I32, &flat, &s->labels));
     return lmb_tensor_new(LMB_I64, &flat, &s->indices);
 }

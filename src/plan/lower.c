@@ -329,8 +329,9 @@ static lmb_status lower_any_conv(lmb_plan *plan, const lmb_node *node)
         spec.relu = attr->relu;
         spec.bias = lmb_is(input(node, 2));
         /* In place oneDNN's faster kernels serve; beside it they do not. */
-        spec.in_place =
-            lmb_is(input(node, 3)) && may_overwrite(plan, node->in[3], node);
+        spec.in_place = lmb_is(input(node, 3)) &&
+            node->in[3].id != node->in[0].id && /* x + conv(x) */
+            may_overwrite(plan, node->in[3], node);
         spec.residual = lmb_is(input(node, 3)) && !spec.in_place;
         LMB_TRY(new_conv(plan, &spec, &conv));
         return lower_conv(plan, node, conv, &spec);

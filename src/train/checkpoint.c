@@ -110,7 +110,16 @@ static lmb_status put_scalars(lmb_weights *w, const lmb_run_state *s)
         (void)snprintf(key, sizeof key, "state.optim.%d.steps", i);
         LMB_TRY(put_integer(w, key, lmb_optim_steps(s->optims[i])));
     }
+    LMB_TRY(put_integer(w, "state.threads", s->threads));
     return lmb_weights_meta_set(w, "state.config", s->config_hash);
+}
+
+/* Checkpoints of earlier versions do not say. */
+static int64_t get_threads(const lmb_weights *w)
+{
+    int64_t threads = 0;
+    const char *text = lmb_weights_meta_get(w, "state.threads");
+    return text != NULL && lmb_parse_i64(text, &threads) ? threads : 0;
 }
 
 static lmb_status get_scalars(const lmb_weights *w, const char *path,
@@ -131,6 +140,7 @@ static lmb_status get_scalars(const lmb_weights *w, const char *path,
         (void)snprintf(key, sizeof key, "state.optim.%d.steps", i);
         LMB_TRY(get_integer(w, path, key, &optim_steps[i]));
     }
+    s->threads = get_threads(w);
     const char *hash = lmb_weights_meta_get(w, "state.config");
     if (s->config_hash[0] != '\0' &&
         (hash == NULL || strcmp(hash, s->config_hash) != 0))

@@ -26,6 +26,7 @@ typedef struct lmb_run_state {
     double best[LMB_MAX_SCORES], last[LMB_MAX_SCORES];
     int64_t best_epoch;
     lmb_runlog_mark mark;
+    int64_t threads; /* the sums of convolutions depend on it; 0: not known */
     char config_hash[20]; /* of what must not change on resume; "": any */
 } lmb_run_state;
 

@@ -15,9 +15,10 @@ static void drop_steps(lmb_run *run)
     for (int i = 0; i < run->n_steps; i++)
         lmb_train_step_free(run->steps[i]);
     run->n_steps = 0;
+    run->last_step = NULL;
 }
 
-/* What a stage does not use has no gradient, whatever it had in the last. */
+/* What a step does not use has no gradient, whatever it had in the last. */
 static void clear_gradients(lmb_run *run)
 {
     for (int i = 0; i < run->state.n_stores; i++) {
@@ -32,8 +33,6 @@ void lmb_run_enter_epoch(lmb_run *run, int64_t epoch)
 {
     lmb_stage *stage = lmb_run_stage_at(run, epoch);
     bool changed = stage != run->stage;
-    if (changed)
-        clear_gradients(run);
     run->stage = stage;
     for (int i = 0; i < run->stage->n_terms; i++) {
         const lmb_term *t = &run->stage->terms[i];
@@ -185,6 +184,9 @@ lmb_status lmb_run_batch(lmb_run *run)
         .seed = (uint64_t)run->config->train.seed,
     };
     lmb_step_result r;
+    if (step != run->last_step)
+        clear_gradients(run);
+    run->last_step = step;
     LMB_TRY(lmb_run_cache_give(run, step));
     const lmb_status st = lmb_train_step_run(step, &batch, &at, &r);
     if (st == LMB_ENUMERIC) /* boxes cannot be made of what is not finite */

@@ -45,6 +45,7 @@ struct lmb_run {
     /* By batch size and origin of the teacher's logits, of one phase set. */
     lmb_train_step *steps[LMB_MAX_STEPS];
     int n_steps;
+    lmb_train_step *last_step; /* that ran last, one of them; or NULL */
     int phase[LMB_MAX_TERMS];
     lmb_evaluator *evaluator;
     struct lmb_run_cache *cache; /* NULL: off */

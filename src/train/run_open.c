@@ -247,6 +247,7 @@ static lmb_status open_state(lmb_run *run)
         memcpy(buffers, lmb_params_buffers(s->stores[0]), m * sizeof *buffers);
     }
     s->epoch = 1;
+    s->threads = run->threads;
     s->best[0] = -1;
     return LMB_OK;
 }
@@ -378,6 +379,12 @@ static lmb_status open_directory(lmb_run *run)
         return lmb_runlog_open(c->out, NULL, &run->log);
     LMB_TRY(lmb_run_path(run, LMB_RUN_LAST, &last));
     LMB_TRY(lmb_checkpoint_load(last, &run->state));
+    if (run->state.threads > 0 && run->state.threads != run->threads)
+        lmb_log_line(LMB_LOG_WARNING,
+            "%s: made with %lld threads, goes on with %d (--threads): its "
+            "numbers will be near those of an unbroken run, not equal",
+            last, (long long)run->state.threads, run->threads);
+    run->state.threads = run->threads;
     run->start_step = run->state.step;
     run->saved = true;
     if (run->looked_at)

@@ -268,15 +268,37 @@ lmb_stage *lmb_run_stage_at(lmb_run *run, int64_t epoch)
 
 /* --- connectors ----------------------------------------------------------- */
 
+/* The last batch of an epoch may be one that a network cannot be trained on:
+ * one picture, and a batch norm over maps of one place. Better now than after
+ * all other steps of the epoch. */
+static lmb_status declare_rest(lmb_run *run, const int64_t size[3])
+{
+    const int64_t rest = lmb_run_epoch_images(run) % run->config->train.batch;
+    if (rest == 0 || rest == size[0])
+        return LMB_OK;
+    const int64_t last[3] = {rest, size[1], size[2]};
+    const lmb_step_spec spec = lmb_run_step_spec(run, last);
+    const lmb_status st = lmb_train_step_declare(&spec);
+    return st == LMB_OK
+        ? LMB_OK
+        : lmb__wrap(st,
+              "the last batch of an epoch has %lld pictures (another --batch "
+              "or --fraction changes that)",
+              (long long)rest);
+}
+
 /* The first stage's are declared by its step, which is needed anyway. */
 static lmb_status declare(lmb_run *run, lmb_stage *stage, const int64_t size[3])
 {
     lmb_train_step *first = NULL;
     lmb_run_enter_epoch(run, stage->first);
-    if (stage == run->stages)
-        return lmb_run_step_for(run, size, &first);
-    const lmb_step_spec spec = lmb_run_step_spec(run, size);
-    return lmb_train_step_declare(&spec);
+    if (stage == run->stages) {
+        LMB_TRY(lmb_run_step_for(run, size, &first));
+    } else {
+        const lmb_step_spec spec = lmb_run_step_spec(run, size);
+        LMB_TRY(lmb_train_step_declare(&spec));
+    }
+    return declare_rest(run, size);
 }
 
 void lmb_run_usual_size(const lmb_run *run, int64_t size[3])

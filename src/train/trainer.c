@@ -266,14 +266,16 @@ static void next_epoch(lmb_run_state *s)
     s->sum_images = s->sum_correct = 0;
 }
 
-/* Resumed behind the last step of an epoch, its row is still to come, and a
- * compiled step knows the parts of the loss by name. */
+/* Resumed behind the last step of an epoch, or of the run (max_steps), its row
+ * is still to come, and a compiled step knows the parts of the loss by name. */
 static lmb_status know_parts(lmb_run *run)
 {
     int64_t size[3];
     lmb_train_step *step = NULL;
-    if (run->n_steps > 0 ||
-        run->state.step_in_epoch < lmb_loader_steps(run->loader))
+    const bool steps_left =
+        run->state.step_in_epoch < lmb_loader_steps(run->loader) &&
+        !out_of_steps(run);
+    if (run->n_steps > 0 || steps_left)
         return LMB_OK;
     lmb_run_usual_size(run, size);
     return lmb_run_step_for(run, size, &step);
@@ -327,7 +329,9 @@ lmb_status lmb_run_train(lmb_run *run)
         LMB_TRY(lmb_loader_seek(run->loader, s->epoch + 1, 0));
     if (s->step == 0)
         LMB_TRY(lmb_run_save(run));
-    while (s->epoch <= run->config->train.epochs && !out_of_steps(run))
+    /* max_steps may fall inside an epoch, whose rows are then still to come. */
+    while (s->epoch <= run->config->train.epochs &&
+        (!out_of_steps(run) || s->step_in_epoch > 0))
         LMB_TRY(train_epoch(run));
     return LMB_OK;
 }

@@ -144,6 +144,10 @@ static lmb_status check_task(
             return LMB_FAIL(LMB_EUSAGE,
                 "limbeck eval: --%s is about boxes, and %s has none",
                 boxes_only[i], lmb_dataset_name(data));
+    if (boxes && cli_has(c, "inclusive"))
+        return LMB_FAIL(LMB_EUSAGE,
+            "limbeck eval: --inclusive is for the boxes of --gt and --dt; "
+            "those of data sets are edges, not pixels (VOC's are made so)");
     return LMB_OK;
 }
 

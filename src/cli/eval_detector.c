@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "train/detector.h"
+#include "train/pictures.h"
 #include "train/result_boxes.h"
 
 #include <math.h>
@@ -46,8 +47,26 @@ static lmb_status name_categories(const cli *c, job *j)
 
 /* Pictures as in training, unless the command line says otherwise; a long side
  * alone keeps the ratio of the two, as it does in `predict`. */
+static void set_sides(const cli *c, const lmb_network *net, lmb_picture_opts *p)
+{
+    if (net->side[0] == 0 && p->size == 0 && p->short_side == 0) {
+        p->size = LMB_USUAL_LONG_SIDE;
+        p->short_side = LMB_USUAL_SHORT_SIDE;
+        cli_note(c,
+            "the file names no sides: pictures fit %d x %d (--size, "
+            "--short-side)",
+            (int)p->size, (int)p->short_side);
+    }
+    if (p->short_side == 0 && net->side[0] > 0)
+        p->short_side = p->size == 0
+            ? net->side[1]
+            : lrint((double)p->size * net->side[1] / net->side[0]);
+    if (p->size == 0)
+        p->size = net->side[0];
+}
+
 static lmb_status find_boxes(
-    const lmb_network *net, const lmb_eval_spec *asked, job *j)
+    const cli *c, const lmb_network *net, const lmb_eval_spec *asked, job *j)
 {
     lmb_detector *d = NULL;
     lmb_eval_spec spec = *asked;
@@ -56,12 +75,7 @@ static lmb_status find_boxes(
         .allow_reference = spec.allow_reference,
         .detect = spec.detect,
     };
-    if (spec.pictures.short_side == 0 && net->side[0] > 0)
-        spec.pictures.short_side = spec.pictures.size == 0
-            ? net->side[1]
-            : lrint((double)spec.pictures.size * net->side[1] / net->side[0]);
-    if (spec.pictures.size == 0)
-        spec.pictures.size = net->side[0];
+    set_sides(c, net, &spec.pictures);
     memcpy(spec.mean, net->mean, sizeof spec.mean);
     memcpy(spec.std, net->std, sizeof spec.std);
     LMB_TRY(lmb_detector_new(net, &opts, NULL, &d));
@@ -121,7 +135,7 @@ lmb_status cli_eval_detector(const cli *c, const lmb_network *net,
         j.data = j.part;
     LMB_GOTO(lmb_box_truth_load(j.data, &j.truth), st, done);
     LMB_GOTO(name_categories(c, &j), st, done);
-    LMB_GOTO(find_boxes(net, spec, &j), st, done);
+    LMB_GOTO(find_boxes(c, net, spec, &j), st, done);
     /* A path that cannot be written must not cost the scores. */
     LMB_GOTO(print(c, metric, &j), st, done);
     if (path != NULL)

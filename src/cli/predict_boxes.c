@@ -7,12 +7,13 @@
 
 #include "base/file.h"
 #include "data/draw.h"
+#include "train/pictures.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOP = 100, LONG_SIDE = 1333, SHORT_SIDE = 800 };
+enum { TOP = 100 };
 
 typedef struct finder {
     const cli *c;
@@ -228,22 +229,23 @@ done:
 /* --- all of them ---------------------------------------------------------- */
 
 /* --size is the long side; the short one keeps the file's ratio, and of a file
- * that names no sides it is what training and evaluation take. */
+ * that names no sides it is the usual one, as in `eval`. */
 static lmb_status set_transform(finder *f)
 {
     int64_t size = 0;
-    int32_t sides[2] = {LONG_SIDE, SHORT_SIDE};
+    int32_t sides[2] = {LMB_USUAL_LONG_SIDE, LMB_USUAL_SHORT_SIDE};
     LMB_TRY(cli_i64(f->c, "size", 8, 4096, &size));
     if (f->about->size > 0) {
         sides[0] = f->about->size;
-        sides[1] = f->about->short_side > 0 ? f->about->short_side
-            : sides[0] < SHORT_SIDE         ? sides[0]
-                                            : SHORT_SIDE;
+        sides[1] = f->about->short_side > 0   ? f->about->short_side
+            : sides[0] < LMB_USUAL_SHORT_SIDE ? sides[0]
+                                              : LMB_USUAL_SHORT_SIDE;
     }
     if (size > 0) {
         sides[1] = f->about->size > 0
             ? (int32_t)lrint((double)sides[1] * (double)size / sides[0])
-            : (int32_t)(size < SHORT_SIDE ? size : SHORT_SIDE);
+            : (int32_t)(size < LMB_USUAL_SHORT_SIDE ? size
+                                                    : LMB_USUAL_SHORT_SIDE);
         sides[0] = (int32_t)size;
     }
     f->transform = lmb_detector_transform(f->net, sides[0], sides[1]);

@@ -23,9 +23,9 @@ static lmb_value basic(lmb_nn *nn, lmb_value x, int planes, int stride)
 static lmb_value bottleneck(lmb_nn *nn, lmb_value x, int planes, int stride,
     const lmb_resnet_style *style)
 {
-    const int inner = style->groups > 0
-        ? planes * style->group_width / 64 * style->groups
-        : planes;
+    const int width = planes * style->group_width / 64;
+    const int inner =
+        style->groups > 0 ? (width > 0 ? width : 1) * style->groups : planes;
     const lmb_conv_opt reduce = conv(inner, 1, 1);
     lmb_conv_opt middle = conv(inner, 3, stride);
     const lmb_conv_opt expand = conv(4 * planes, 1, 1);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { MAX_PLANS = 12, MAX_FOUND = 1000, PER_IMAGE = 100 };
+enum { MAX_PLANS = 12, MAX_FOUND = 1000 };
 
 /* The network for one shape of input. */
 typedef struct detect_plan {
@@ -180,8 +180,6 @@ lmb_status lmb_detector_take(
             ? d->memory[i]
             : lmb_plan_view(p->plan, p->output[i]);
     }
-    if (call.detect.per_image == 0)
-        call.detect.per_image = PER_IMAGE;
     *out = d->found;
     return d->net->model->postprocess(
         d->net->model, &call, MAX_FOUND, d->found, count);

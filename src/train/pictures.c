@@ -1,6 +1,7 @@
 /* pictures.c: from the options of the `data:` section to a transform. */
 #include "train/pictures.h"
 
+#include <math.h>
 #include <string.h>
 
 static int32_t smaller(int64_t a, int64_t b)
@@ -44,6 +45,10 @@ static void set_sides(const lmb_picture_opts *o, lmb_detect_transform *t)
         t->long_side = (int32_t)o->size;
         t->short_side[0] = smaller(o->size, LMB_USUAL_SHORT_SIDE);
     }
+    /* More than the data have: the long side in the usual ratio. */
+    if (o->size == 0 && o->short_side > t->long_side)
+        t->long_side = (int32_t)lrint(
+            (double)o->short_side * LMB_USUAL_LONG_SIDE / LMB_USUAL_SHORT_SIDE);
     if (o->short_side > 0)
         t->short_side[0] = smaller(o->short_side, t->long_side);
     t->long_side = larger(t->long_side, LEAST_SIDE);

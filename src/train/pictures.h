@@ -5,8 +5,10 @@
 #include "data/detect_transform.h"
 #include "train/run_config.h"
 
-/* Where only the long side is told, the short one is this or the long one. */
-enum { LMB_USUAL_SHORT_SIDE = 800 };
+/* mmdetection's and torchvision's, what a detector's file that names no sides
+ * was made for. Where only the long side is told, the short one is this or the
+ * long one. */
+enum { LMB_USUAL_LONG_SIDE = 1333, LMB_USUAL_SHORT_SIDE = 800 };
 #define LMB_USUAL_FLIP 0.5
 
 /* The transform that the options ask for on this set; mean and deviation are

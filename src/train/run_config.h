@@ -60,8 +60,9 @@ extern const lmb_opt lmb_train_opts_table[];
 /* The `data:` section's numbers, for pictures with boxes; rows in
  * lmb_picture_opts_table. */
 typedef struct lmb_picture_opts {
-    int64_t size; /* long side that pictures are made to fit; 0: 1333 */
-    int64_t short_side; /* and short side; 0: 800, or `size` if it is less */
+    /* Sides that pictures are made to fit; 0: 1333 and 800, or those of the
+     * largest picture if all are smaller. */
+    int64_t size, short_side;
     int64_t short_least; /* multi-scale: short sides from here; 0: off */
     /* flip < 0: the data's own; jitter: brightness, contrast, saturation. */
     double flip, jitter, hue;

@@ -68,7 +68,9 @@ static void warn_of_size(
     const lmb_run *run, const lmb_teacher_config *t, int expects)
 {
     const double factor = t->input > 0 ? t->input : 1;
-    const double gets = input_size(run) * factor;
+    const int size = lmb_task_is_detection(run->task) ? run->student.side[0]
+                                                      : input_size(run);
+    const double gets = size * factor;
     if (expects > 0 && gets > 0 && fabs(gets / expects - 1) > 0.1)
         lmb_log_line(LMB_LOG_WARNING,
             "teacher %s was made for pictures of %d, and gets %.0f (--size, "

@@ -22,6 +22,8 @@ static const char *const families[] = {
     "retinanet_r18_fpn:width=0.25,fpn_channels=32,head_convs=2",
     "retinanet_x50_fpn:width=0.25,fpn_channels=32,head_convs=1,"
     "frozen_stages=-1,norm_eval=false",
+    "retinanet_x50_fpn:width=0.0625,fpn_channels=32,head_convs=1,"
+    "frozen_stages=-1,norm_eval=false",
     "retinanet_mv2_fpn:width=0.25,fpn_channels=32,head_convs=1",
     "retinanet_sv2_fpn:width=0.5,fpn_channels=32,head_convs=1",
     "retinanet_swin_t_fpn:width=0.33,fpn_channels=32,head_convs=1",

@@ -185,7 +185,7 @@ static void wrong_uses_of_eval(void **state)
     check_eval(teacher, "--data shapes", 2, "is for detection, and the data");
     check_eval(teacher, "--size 8", 2, "data.size: 8 pixels are too few");
     check_eval(teacher, "--metric lvis", 2, "coco, voc or voc07");
-    check_eval(teacher, "--inclusive", 2, "--metric voc or voc07");
+    check_eval(teacher, "--metric voc --inclusive", 2, "edges, not pixels");
     check_eval(teacher, "--split nosuch", 2, "split 'nosuch'");
     (void)snprintf(line, sizeof line, "--save %s", in_folder("no/found.json"));
     check_eval(teacher, line, 1, "found.json");

@@ -384,7 +384,28 @@ static void feature_methods_on_pyramids(void **state)
     check_maps(of_pyramid, "mimic", NULL);
 }
 
+/* A short side alone that is more than the data have enlarges them, in the
+ * usual ratio of the sides. */
+static void a_short_side_alone_is_heard(void **state)
+{
+    static const double zero[3] = {0}, one[3] = {1, 1, 1};
+    const lmb_dataset_opts opts = {.train_count = 2, .side = SIDE};
+    lmb_picture_opts pictures = {.max_sizes = 1};
+    lmb_dataset *ds = NULL;
+    lmb_detect_transform t;
+    (void)state;
+    CHECK_OK(lmb_dataset_open("scenes", "train", &opts, &ds));
+    CHECK_OK(lmb_picture_transform(&pictures, ds, false, zero, one, &t));
+    assert_int_equal(t.long_side, SIDE);
+    pictures.short_side = 3 * SIDE;
+    CHECK_OK(lmb_picture_transform(&pictures, ds, false, zero, one, &t));
+    assert_int_equal(t.short_side[0], 3 * SIDE);
+    assert_int_equal(t.long_side, lrint(3 * SIDE * 1333 / 800.0));
+    lmb_dataset_free(ds);
+}
+
 LMB_TEST_MAIN(cmocka_unit_test(kd_on_regions), cmocka_unit_test(dkd_on_regions),
     cmocka_unit_test(pcd_on_regions),
     cmocka_unit_test(logit_methods_on_dense_heads),
-    cmocka_unit_test(feature_methods_on_pyramids))
+    cmocka_unit_test(feature_methods_on_pyramids),
+    cmocka_unit_test(a_short_side_alone_is_heard))

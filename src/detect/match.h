@@ -52,6 +52,7 @@ typedef struct lmb_match_levels {
  * equals); positive are those with IoU >= mean + deviation (unbiased; 0 of a
  * single one) of the candidates' IoUs, whose centre lies inside by more than
  * 0.01; an anchor that several take goes to the largest IoU.
+ * Anchors that are NaN are no candidates of any box.
  * key: topk, candidate: LMB_MATCH_LEVELS * topk, best: n elements. */
 typedef struct lmb_atss_memory {
     uint64_t *key;

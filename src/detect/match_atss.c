@@ -24,6 +24,8 @@ static int64_t find_candidates(const lmb_box *anchor,
     for (int32_t l = 0; l < levels->n; l++) {
         lmb_top top = {key, topk, 0};
         for (int64_t i = first; i < first + levels->size[l]; i++) {
+            if (isnan(anchor[i].x0))
+                continue;
             const float dx = centre_x(&anchor[i]) - x;
             const float dy = centre_y(&anchor[i]) - y;
             lmb_top_push(
@@ -49,6 +51,8 @@ static float threshold_of(const lmb_box *anchor, const lmb_match_levels *levels,
         anchor, levels, box, topk, memory->key, memory->candidate);
     for (int64_t k = 0; k < *n; k++)
         sum += (double)lmb_detect_iou(box, &anchor[candidate[k]]);
+    if (*n == 0)
+        return INFINITY;
     const double mean = sum / (double)*n;
     for (int64_t k = 0; k < *n; k++) {
         const double d =
@@ -128,6 +132,8 @@ void lmb_valuable_by_atss(const lmb_box *anchor, const lmb_match_levels *levels,
         int64_t n = 0;
         const float most = threshold_of(anchor, levels, box, topk, &memory, &n);
         for (int64_t i = 0; i < anchors; i++) {
+            if (isnan(anchor[i].x0))
+                continue;
             const float d = nearness(&anchor[i], box);
             if (d < most && d >= gamma * most)
                 region[i] = fmaxf(region[i], lmb_detect_iou(box, &anchor[i]));

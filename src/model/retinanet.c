@@ -139,8 +139,10 @@ static void losses(const lmb_model *m, lmb_nn *nn, const outputs *o,
         .low_quality = lmb_detector_layout(m) == LMB_LAYOUT_TORCHVISION
             ? LMB_LOW_QUALITY_OWN
             : LMB_LOW_QUALITY_TAKE};
-    const lmb_assigned assigned =
-        lmb_assign_max_iou(g, anchors, nn->detection->truth, &rule);
+    lmb_truth truth = *nn->detection->truth;
+    if (lmb_detector_layout(m) == LMB_LAYOUT_TORCHVISION)
+        truth.sizes = LMB_NONE; /* it trains the anchors in the padding, too */
+    const lmb_assigned assigned = lmb_assign_max_iou(g, anchors, &truth, &rule);
     const lmb_value target = lmb_box_encode(g, anchors, assigned.box, unit_std);
     const lmb_value positive =
         lmb_detector_rows(g, lmb_label_mask(g, assigned.label, 0, classes));

@@ -51,10 +51,14 @@ static lmb_anchors anchor_rule(
     return a;
 }
 
-/* The ground truth with one class: object. */
-static lmb_truth objects(lmb_graph *g, const lmb_truth *truth)
+/* The ground truth with one class: object. torchvision trains the anchors in
+ * the padding, too. */
+static lmb_truth objects(
+    lmb_graph *g, lmb_layout layout, const lmb_truth *truth)
 {
     lmb_truth one = *truth;
+    if (layout == LMB_LAYOUT_TORCHVISION)
+        one.sizes = LMB_NONE;
     const lmb_shape shape = lmb_graph_shape(g, truth->labels);
     const int64_t count = lmb_shape_count(&shape);
     const int32_t *zeros = lmb_graph_memory(g, (size_t)count * sizeof *zeros);
@@ -72,7 +76,7 @@ static void losses(lmb_nn *nn, lmb_layout layout, lmb_value anchors,
     lmb_value cls, lmb_value box)
 {
     lmb_graph *g = nn->g;
-    const lmb_truth truth = objects(g, nn->detection->truth);
+    const lmb_truth truth = objects(g, layout, nn->detection->truth);
     const lmb_max_iou_attr rule = {.classes = 1,
         .positive = 0.7,
         .negative = 0.3,

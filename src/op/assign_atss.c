@@ -1,7 +1,7 @@
 /* assign_atss.c: anchors to boxes by adaptive training sample selection, and
  * the anchors around those.
  *
- *   anchors [A, 4], boxes [N, M, 4], labels [N, M], valid [N, M]
+ *   anchors [A, 4], boxes [N, M, 4], labels [N, M], valid [N, M], sizes [N, 2]?
  *   assign_atss   -> label I32 [N, A], box [N, A, 4], positives []
  *   valuable_atss -> region [N, A]
  * The rules are those of lmb_assign_by_atss and lmb_valuable_by_atss
@@ -9,13 +9,17 @@
 #include "op/host.h"
 #include "op/op_util.h"
 
-enum { IN_ANCHORS, IN_TRUTH };
+#include <math.h>
 
-static lmb_status check_inputs(const lmb_atss_attr *a, const lmb_type *in)
+enum { IN_ANCHORS, IN_TRUTH /* boxes, labels, valid */, IN_SIZES = 4 };
+
+static lmb_status check_inputs(
+    const lmb_atss_attr *a, int n_in, const lmb_type *in)
 {
     LMB_TRY(lmb__want_real(in, IN_ANCHORS));
     LMB_TRY(lmb__want_rank("anchors", in, IN_ANCHORS, 2, 4));
     LMB_TRY(lmb__want_truth(in, IN_TRUTH));
+    LMB_TRY(lmb__want_sizes(n_in, in, IN_SIZES, in[IN_TRUTH].shape.dim[0]));
     return lmb__want_levels(
         a->levels, a->level_size, in[IN_ANCHORS].shape.dim[0]);
 }
@@ -23,8 +27,7 @@ static lmb_status check_inputs(const lmb_atss_attr *a, const lmb_type *in)
 static lmb_status shape_rule(
     const void *attr, int n_in, const lmb_type *in, lmb_type *out)
 {
-    (void)n_in;
-    LMB_TRY(check_inputs(attr, in));
+    LMB_TRY(check_inputs(attr, n_in, in));
     lmb__assigned_types(
         in[IN_TRUTH].shape.dim[0], in[IN_ANCHORS].shape.dim[0], out);
     return LMB_OK;
@@ -33,8 +36,7 @@ static lmb_status shape_rule(
 static lmb_status region_shape(
     const void *attr, int n_in, const lmb_type *in, lmb_type *out)
 {
-    (void)n_in;
-    LMB_TRY(check_inputs(attr, in));
+    LMB_TRY(check_inputs(attr, n_in, in));
     out[0] = (lmb_type){LMB_F32,
         LMB_SHAPE(in[IN_TRUTH].shape.dim[0], in[IN_ANCHORS].shape.dim[0])};
     return LMB_OK;
@@ -45,7 +47,7 @@ static size_t scratch(const void *attr, int n_in, const lmb_type *in)
     const int64_t topk = ((const lmb_atss_attr *)attr)->topk;
     const int64_t anchors = in[IN_ANCHORS].shape.dim[0];
     (void)n_in;
-    return lmb__work_size(anchors, sizeof(lmb_box)) +
+    return 2 * lmb__work_size(anchors, sizeof(lmb_box)) +
         lmb__work_size(anchors, sizeof(int32_t)) +
         lmb__truth_size(&in[IN_TRUTH]) +
         lmb__work_size(topk, sizeof(uint64_t)) +
@@ -54,17 +56,37 @@ static size_t scratch(const void *attr, int n_in, const lmb_type *in)
 }
 
 typedef struct atss {
+    const lmb_ref *r;
     const lmb_box *anchor;
+    lmb_box *shown; /* those of an image with sizes */
     const lmb_match_levels *levels;
-    int64_t topk;
+    int64_t n, topk;
     lmb_atss_memory memory;
 } atss;
+
+/* The anchors of an image: those in its padding are no numbers, which the rule
+ * passes over. */
+static const lmb_box *anchors_of(const atss *a, int64_t image)
+{
+    const lmb_box none = {NAN, NAN, NAN, NAN};
+    if (a->r->n_in <= IN_SIZES)
+        return a->anchor;
+    for (int64_t i = 0; i < a->n; i++)
+        a->shown[i] = lmb__is_padding(a->r, IN_SIZES, image, &a->anchor[i])
+            ? none
+            : a->anchor[i];
+    return a->shown;
+}
 
 static void match_image(const void *user, lmb__truth *t, int32_t *match)
 {
     const atss *a = user;
-    lmb_assign_by_atss(a->anchor, a->levels, (lmb_truth_boxes){t->box, t->n},
+    const lmb_box *anchor = anchors_of(a, t->image);
+    lmb_assign_by_atss(anchor, a->levels, (lmb_truth_boxes){t->box, t->n},
         a->topk, a->memory, match);
+    for (int64_t i = 0; i < a->n; i++)
+        if (isnan(anchor[i].x0))
+            match[i] = LMB_MATCH_IGNORED;
 }
 
 /* What both ops work with. */
@@ -81,7 +103,7 @@ static lmb_status take_room(const lmb_ref *r, lmb__work *w,
     const lmb_atss_attr *a = r->attr;
     const int64_t n = r->in_type[IN_ANCHORS].shape.dim[0];
     _Static_assert(sizeof(float) == sizeof(int32_t), "one of the two");
-    m->rule = (atss){.levels = levels, .topk = a->topk};
+    m->rule = (atss){.r = r, .levels = levels, .n = n, .topk = a->topk};
     LMB__TAKE(w, m->anchor, n);
     m->each = lmb__work_take(w, n, sizeof(int32_t));
     lmb__truth_take(w, &r->in_type[IN_TRUTH], &m->truth);
@@ -89,6 +111,7 @@ static lmb_status take_room(const lmb_ref *r, lmb__work *w,
     LMB__TAKE(w, m->rule.memory.candidate, LMB_MATCH_LEVELS * a->topk);
     LMB__TAKE(w, m->rule.memory.best, n);
     m->rule.anchor = m->anchor;
+    LMB__TAKE(w, m->rule.shown, n);
     return lmb__boxes_read(r->in[IN_ANCHORS], n, anchors, m->anchor);
 }
 
@@ -114,7 +137,7 @@ static lmb_status find_region(const lmb_ref *r, lmb__work *w)
     for (int64_t i = 0; i < images; i++) {
         LMB_TRY(lmb__truth_read(
             r, IN_TRUTH, i, a->classes, "valuable_atss", &m.truth));
-        lmb_valuable_by_atss(m.anchor, &levels,
+        lmb_valuable_by_atss(anchors_of(&m.rule, i), &levels,
             (lmb_truth_boxes){m.truth.box, m.truth.n}, a->topk, 0.25f,
             m.rule.memory, m.each);
         for (int64_t k = 0; k < n; k++)
@@ -136,7 +159,7 @@ static lmb_status region_reference(const lmb_ref *r)
 const lmb_op lmb_op_assign_atss = {
     .name = "assign_atss",
     .min_in = 4,
-    .max_in = 4,
+    .max_in = 5,
     .n_out = 3,
     .attr_size = sizeof(lmb_atss_attr),
     .shape = shape_rule,
@@ -149,7 +172,7 @@ const lmb_op lmb_op_assign_atss = {
 const lmb_op lmb_op_valuable_atss = {
     .name = "valuable_atss",
     .min_in = 4,
-    .max_in = 4,
+    .max_in = 5,
     .n_out = 1,
     .attr_size = sizeof(lmb_atss_attr),
     .shape = region_shape,
@@ -171,17 +194,21 @@ static lmb_status check(const lmb_atss_attr *a)
 lmb_assigned lmb_assign_atss(lmb_graph *g, lmb_value anchors,
     const lmb_truth *truth, const lmb_atss_attr *attr)
 {
-    const lmb_value in[] = {anchors, truth->boxes, truth->labels, truth->valid};
+    const lmb_value in[] = {
+        anchors, truth->boxes, truth->labels, truth->valid, truth->sizes};
+    const int n_in = lmb_is(truth->sizes) ? 5 : 4;
     lmb_value out[3];
     lmb_graph_fail(g, check(attr));
-    lmb__apply_all(g, &lmb_op_assign_atss, attr, 4, in, out);
+    lmb__apply_all(g, &lmb_op_assign_atss, attr, n_in, in, out);
     return (lmb_assigned){out[0], out[1], out[2]};
 }
 
 lmb_value lmb_valuable_atss(lmb_graph *g, lmb_value anchors,
     const lmb_truth *truth, const lmb_atss_attr *attr)
 {
-    const lmb_value in[] = {anchors, truth->boxes, truth->labels, truth->valid};
+    const lmb_value in[] = {
+        anchors, truth->boxes, truth->labels, truth->valid, truth->sizes};
+    const int n_in = lmb_is(truth->sizes) ? 5 : 4;
     lmb_graph_fail(g, check(attr));
-    return lmb__apply(g, &lmb_op_valuable_atss, attr, 4, in);
+    return lmb__apply(g, &lmb_op_valuable_atss, attr, n_in, in);
 }

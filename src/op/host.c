@@ -3,6 +3,8 @@
 
 #include "op/op_util.h"
 
+#include <math.h>
+
 enum { ALIGN = 64 };
 
 _Static_assert((int)LMB_MATCH_LEVELS == (int)LMB_MAX_LEVELS, "levels");
@@ -112,6 +114,7 @@ lmb_status lmb__truth_read(const lmb_ref *r, int at, int64_t image,
     const double *label = r->in[at + 1] + image * t->most;
     const double *valid = r->in[at + 2] + image * t->most;
     t->n = 0;
+    t->image = image;
     for (int64_t m = 0; m < t->most; m++) {
         if (valid[m] == 0)
             continue;
@@ -174,6 +177,37 @@ void lmb__box_write(const lmb_box *b, double to[4])
     to[1] = (double)b->y0;
     to[2] = (double)b->x1;
     to[3] = (double)b->y1;
+}
+
+/* --- padding -------------------------------------------------------------- */
+
+lmb_status lmb__want_sizes(int n_in, const lmb_type *in, int at, int64_t images)
+{
+    if (n_in <= at)
+        return LMB_OK;
+    LMB_TRY(lmb__want_real(in, at));
+    LMB_TRY(lmb__want_rank("sizes", in, at, 2, 2));
+    if (in[at].shape.dim[0] != images)
+        return LMB_FAIL(LMB_ESHAPE, "sizes of %lld images, boxes of %lld",
+            (long long)in[at].shape.dim[0], (long long)images);
+    return LMB_OK;
+}
+
+/* Centres are whole multiples of the stride, but for rounding. An anchor is in
+ * if its centre is less than the side rounded up to 32; rounded down to 32 it
+ * is then less than the side itself. */
+static bool beyond(float low, float high, double side)
+{
+    const double centre = round(((double)low + (double)high) / 2);
+    return 32 * floor(centre / 32) >= side;
+}
+
+bool lmb__is_padding(
+    const lmb_ref *r, int at, int64_t image, const lmb_box *anchor)
+{
+    const double *size = r->in[at] + 2 * image;
+    return beyond(anchor->y0, anchor->y1, size[0]) ||
+        beyond(anchor->x0, anchor->x1, size[1]);
 }
 
 /* --- assignment ----------------------------------------------------------- */

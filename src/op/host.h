@@ -46,6 +46,7 @@ typedef struct lmb__truth {
     int32_t *label;
     float *best; /* free for the assigner */
     int64_t n, most;
+    int64_t image; /* that was read */
 } lmb__truth;
 size_t lmb__truth_size(const lmb_type *boxes);
 void lmb__truth_take(lmb__work *w, const lmb_type *boxes, lmb__truth *t);
@@ -64,6 +65,14 @@ lmb_status lmb__boxes_read(
     const double *from, int64_t n, const char *op, lmb_box *to) LMB_MUST_CHECK;
 
 void lmb__box_write(const lmb_box *box, double to[4]);
+
+/* Input `at`, if it is there, is sizes [N, 2]. */
+lmb_status lmb__want_sizes(
+    int n_in, const lmb_type *in, int at, int64_t images) LMB_MUST_CHECK;
+/* Does the anchor's centre lie in the padding of image n, by the sizes in input
+ * `at`? The picture's own padding, to a multiple of 32, is not meant. */
+bool lmb__is_padding(
+    const lmb_ref *r, int at, int64_t image, const lmb_box *anchor);
 
 /* --- assignment ----------------------------------------------------------- */
 

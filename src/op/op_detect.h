@@ -17,6 +17,8 @@ typedef struct lmb_truth {
     lmb_value labels; /* I32 [N, M] */
     lmb_value valid; /* [N, M], 1 or 0 */
     lmb_value draw; /* I32 [4]: seed low, seed high, step low, step high */
+    lmb_value sizes; /* [N, 2] or NONE: height, width of the pictures; anchors
+                        centred in their padding are ignored */
 } lmb_truth;
 
 typedef struct lmb_assigned {
@@ -41,6 +43,8 @@ typedef struct lmb_max_iou_attr {
     double positive, negative, least;
     int32_t low_quality;
 } lmb_max_iou_attr;
+/* Where truth->sizes are given, anchors are left out whose centre lies beyond
+ * the picture's side, that rounded up to 32: mmdetection's valid_flags. */
 lmb_assigned lmb_assign_max_iou(lmb_graph *g, lmb_value anchors /* [A, 4] */,
     const lmb_truth *truth, const lmb_max_iou_attr *attr);
 

@@ -235,10 +235,11 @@ typedef struct lmb_roi_align_bwd_attr {
 
 /* --- detection: see op_detect.h for meaning and shapes -------------------- */
 
-/* assign_max_iou(anchors, boxes, labels, valid) -> label, box, positives
- *                                                        lmb_max_iou_attr
+/* assign_max_iou(anchors, boxes, labels, valid, sizes?) -> label, box,
+ *                                              positives lmb_max_iou_attr
  * assign_atss, the same with lmb_atss_attr;
- * valuable_atss(anchors, boxes, labels, valid) -> region [N, A], the same attr;
+ * valuable_atss(anchors, boxes, labels, valid, sizes?) -> region [N, A], the
+ *                                                         same attr;
  * assign_points(points, boxes, ..), the same with lmb_points_attr;
  * propose(objectness, deltas, anchors, sizes) -> boxes, scores, count
  *                                                      lmb_proposals_attr

@@ -314,6 +314,7 @@ static void build_inputs(lmb_train_step *s)
         .draw = lmb_graph_input(g, "draw", LMB_I32, LMB_SHAPE(4)),
     };
     s->sizes = lmb_graph_input(g, "sizes", LMB_F32, LMB_SHAPE(n, 2));
+    s->truth.sizes = s->sizes;
 }
 
 static void build_student(lmb_train_step *s, side *student)

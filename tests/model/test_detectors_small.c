@@ -72,7 +72,7 @@ static void fill_truth(site *s)
         lmb_graph_constant(s->g, LMB_SHAPE(IMAGES, BOXES, 4), box, 0),
         lmb_graph_index_constant(s->g, LMB_SHAPE(IMAGES, BOXES), label),
         lmb_graph_constant(s->g, LMB_SHAPE(IMAGES, BOXES), valid, 0),
-        lmb_graph_index_constant(s->g, LMB_SHAPE(4), draw)};
+        lmb_graph_index_constant(s->g, LMB_SHAPE(4), draw), LMB_NONE};
     s->io.truth = &s->truth;
 }
 

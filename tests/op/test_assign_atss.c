@@ -7,7 +7,7 @@ static const double anchors[] = {
 static int build(
     lmb_graph *g, const lmb_value *in, const void *user, lmb_value *out)
 {
-    const lmb_truth truth = {in[1], in[2], in[3], LMB_NONE};
+    const lmb_truth truth = {in[1], in[2], in[3], LMB_NONE, in[4]};
     const lmb_assigned a = lmb_assign_atss(g, in[0], &truth, user);
     return assign_outputs(&a, out);
 }
@@ -90,7 +90,7 @@ static void no_boxes_and_no_anchors_are_fine(void **state)
 static int build_region(
     lmb_graph *g, const lmb_value *in, const void *user, lmb_value *out)
 {
-    const lmb_truth truth = {in[1], in[2], in[3], LMB_NONE};
+    const lmb_truth truth = {in[1], in[2], in[3], LMB_NONE, in[4]};
     out[0] = lmb_valuable_atss(g, in[0], &truth, user);
     return 1;
 }
@@ -116,6 +116,38 @@ static void the_region_around_has_its_iou(void **state)
     host_out_of_memory(&m);
 }
 
+/* Anchors of 16 by 16 at (16, 16), (32, 16), (8, 16), (16, 8), one of 32 by 32
+ * at (16, 16); the box's centre is (22, 16). Its candidates are the first, the
+ * second (the first of two as far) and the last; in a picture of width 32 the
+ * second lies in the padding, and the fourth takes its place. IoUs 160/352,
+ * 96/416, 80/432, 256/1024: the thresholds are 0.436 and 0.437. */
+static void anchors_in_the_padding_are_no_candidates(void **state)
+{
+    (void)state;
+    const lmb_atss_attr attr = {2, 2, 2, {4, 1}};
+    static const double places[] = {
+        8, 8, 24, 24, 24, 8, 40, 24, 0, 8, 16, 24, 8, 0, 24, 16, 0, 0, 32, 32};
+    for (int sized = 0; sized < 2; sized++) {
+        host_case c = CASE(&attr, 1, 1, OP_D(14, 8, 30, 24), OP_D(1), OP_D(1));
+        c.in[0].data = places;
+        c.in[4] = (host_input){LMB_F32, LMB_SHAPE(1, 2), OP_D(32, 32)};
+        c.n = 4 + sized;
+        host_run(&c);
+        CHECK_ARRAYS(c.result[0],
+            sized ? OP_D(1, -1, 2, 2, 2) : OP_D(1, 2, 2, 2, 2), 5, 0);
+        host_close(&c);
+        host_case r = CASE(&attr, 1, 1, OP_D(14, 8, 30, 24), OP_D(1), OP_D(1));
+        r.build = build_region;
+        r.in[0].data = places;
+        r.in[4] = c.in[4];
+        r.n = 4 + sized;
+        host_run(&r);
+        CHECK_NEAR(r.result[0][1], sized ? 0 : 96.0 / 416, 1e-6);
+        CHECK_NEAR(r.result[0][3], 80.0 / 432, 1e-6);
+        host_close(&r);
+    }
+}
+
 static void bad_input_and_options_are_errors(void **state)
 {
     (void)state;
@@ -138,5 +170,6 @@ LMB_TEST_MAIN(cmocka_unit_test(those_above_mean_and_deviation_are_positive),
     cmocka_unit_test(centres_outside_are_background),
     cmocka_unit_test(equal_candidates_all_reach_their_mean),
     cmocka_unit_test(no_boxes_and_no_anchors_are_fine),
+    cmocka_unit_test(anchors_in_the_padding_are_no_candidates),
     cmocka_unit_test(the_region_around_has_its_iou),
     cmocka_unit_test(bad_input_and_options_are_errors))

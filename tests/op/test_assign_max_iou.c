@@ -7,7 +7,7 @@ static const double anchors[] = {0, 0, 10, 10, 5, 0, 15, 10, 10, 0, 20, 10, 15,
 static int build(
     lmb_graph *g, const lmb_value *in, const void *user, lmb_value *out)
 {
-    const lmb_truth truth = {in[1], in[2], in[3], LMB_NONE};
+    const lmb_truth truth = {in[1], in[2], in[3], LMB_NONE, in[4]};
     const lmb_assigned a = lmb_assign_max_iou(g, in[0], &truth, user);
     return assign_outputs(&a, out);
 }
@@ -47,6 +47,39 @@ static void every_box_takes_its_best_anchors_and_all_that_tie(void **state)
     CHECK_ARRAYS(c.result[0], OP_D(1, 1, 3, 3, 3), 5, 0);
     CHECK_NEAR(c.result[2][0], 2, 0);
     host_close(&c);
+}
+
+/* Centres (8, 8), (36, 8), (24, 8), (8, 48), (8, 24): of a picture of 32 by 32
+ * the second and the fourth lie in the padding of its batch, of one that is 64
+ * wide the fourth. The box meets the second most (0.3), the third less
+ * (0.25). */
+static void anchors_in_the_padding_are_left_out(void **state)
+{
+    (void)state;
+    const lmb_max_iou_attr attr = {2, 0.5, 0.4, 0.2, true};
+    static const double places[] = {0, 0, 16, 16, 26, 0, 46, 16, 12, 0, 36, 16,
+        0, 40, 16, 56, 0, 16, 16, 32};
+    host_case c = CASE(&attr, 2, 1, OP_D(26, 0, 32, 16, 26, 0, 32, 16),
+        OP_D(1, 1), OP_D(1, 1));
+    c.in[0].data = places;
+    host_run(&c);
+    CHECK_ARRAYS(c.result[0], OP_D(2, 1, 2, 2, 2, 2, 1, 2, 2, 2), 10, 0);
+    host_close(&c);
+    host_case d = CASE(&attr, 2, 1, OP_D(26, 0, 32, 16, 26, 0, 32, 16),
+        OP_D(1, 1), OP_D(1, 1));
+    d.in[0].data = places;
+    d.in[4] = (host_input){LMB_F32, LMB_SHAPE(2, 2), OP_D(32, 31, 30, 64)};
+    d.n = 5;
+    host_run(&d);
+    CHECK_ARRAYS(d.result[0], OP_D(2, -1, 1, -1, 2, 2, 1, 2, -1, 2), 10, 0);
+    CHECK_ARRAYS(d.result[1] + 4, OP_D(0, 0, 0, 0, 26, 0, 32, 16), 8, 0);
+    CHECK_NEAR(d.result[2][0], 2, 0);
+    host_close(&d);
+    host_case odd = CASE(&attr, 2, 1, OP_D(26, 0, 32, 16, 26, 0, 32, 16),
+        OP_D(1, 1), OP_D(1, 1));
+    odd.in[4] = (host_input){LMB_F32, LMB_SHAPE(1, 2), OP_D(32, 31)};
+    odd.n = 5;
+    host_refused(&odd, LMB_ESHAPE, "sizes of 1 images, boxes of 2");
 }
 
 static void later_boxes_take_from_earlier_ones(void **state)
@@ -161,6 +194,7 @@ static void constants_are_assigned_once(void **state)
 
 LMB_TEST_MAIN(cmocka_unit_test(thresholds_make_three_kinds),
     cmocka_unit_test(every_box_takes_its_best_anchors_and_all_that_tie),
+    cmocka_unit_test(anchors_in_the_padding_are_left_out),
     cmocka_unit_test(later_boxes_take_from_earlier_ones),
     cmocka_unit_test(degenerate_boxes_take_nothing),
     cmocka_unit_test(a_data_set_without_boxes_is_background),

@@ -6,7 +6,7 @@ static const double points[] = {4, 4, 12, 4, 4, 12, 12, 12, 8, 8};
 static int build(
     lmb_graph *g, const lmb_value *in, const void *user, lmb_value *out)
 {
-    const lmb_truth truth = {in[1], in[2], in[3], LMB_NONE};
+    const lmb_truth truth = {in[1], in[2], in[3], LMB_NONE, LMB_NONE};
     const lmb_assigned a = lmb_assign_points(g, in[0], &truth, user);
     return assign_outputs(&a, out);
 }

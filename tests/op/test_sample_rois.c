@@ -11,7 +11,7 @@ static int build(
     lmb_graph *g, const lmb_value *in, const void *user, lmb_value *out)
 {
     const lmb_proposals from = {.boxes = in[0], .count = in[1]};
-    const lmb_truth truth = {in[2], in[3], in[4], in[5]};
+    const lmb_truth truth = {in[2], in[3], in[4], in[5], LMB_NONE};
     const lmb_rois r = lmb_sample_rois(g, &from, &truth, user);
     out[0] = r.rois;
     out[1] = r.label;

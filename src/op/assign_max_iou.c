@@ -43,9 +43,10 @@ typedef struct by_iou {
 /* Anchors in the padding are empty boxes: they overlap nothing. */
 static void show(const by_iou *b, int64_t image)
 {
+    const lmb_box empty = {0};
     for (int64_t i = 0; i < b->n; i++)
         b->shown[i] = lmb__is_padding(b->r, IN_SIZES, image, &b->anchor[i])
-            ? (lmb_box){0}
+            ? empty
             : b->anchor[i];
 }
 

@@ -1,30 +1,15 @@
 /* test_last_steps.c: the end of an epoch and of a run: a last batch of one
  * picture, and a stop on the last step of all. */
-#include "program.h"
+#include "classifier_runs.h"
 
 #include "train/run_impl.h"
 #include "train/trainer.h"
 
 enum { IMAGES = 17, BATCH = 16 };
 
-static char teacher[2 * PROGRAM_PATH], data[2 * PROGRAM_PATH];
-
 static int make_folder(void **state)
 {
-    const lmb_model *model = NULL;
-    lmb_network net = {0};
-    if (program_folder(state) != 0)
-        return 1;
-    write_data(IMAGES);
-    (void)snprintf(data, sizeof data, "idx:%s", in_folder("data"));
-    (void)snprintf(
-        teacher, sizeof teacher, "%s", in_folder("teacher.safetensors"));
-    CHECK_OK(lmb_model_get("resnet8", &model));
-    CHECK_OK(lmb_network_new(model, 4, 16, LMB_F32, &net));
-    lmb_params_init(net.params, 3);
-    CHECK_OK(lmb_network_save(&net, NULL, 16, 0, teacher));
-    lmb_network_fini(&net);
-    return 0;
+    return classifier_folder(state, IMAGES);
 }
 
 static void configure(lmb_run_config *c, const char *out)

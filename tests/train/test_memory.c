@@ -1,30 +1,13 @@
 /* Memory of whole runs: out of it at any moment, flat over epochs, and none
  * asked for by a steady step. */
+#include "classifier_runs.h"
 #include "memory_runs.h"
-
-#include "train/network.h"
 
 enum { IMAGES = 40, BATCH = 16 };
 
-static char teacher[2 * PROGRAM_PATH], data[2 * PROGRAM_PATH];
-
-/* A teacher that need know nothing. */
 static int make_folder(void **state)
 {
-    const lmb_model *model = NULL;
-    lmb_network net = {0};
-    if (program_folder(state) != 0)
-        return 1;
-    write_data(IMAGES);
-    (void)snprintf(data, sizeof data, "idx:%s", in_folder("data"));
-    (void)snprintf(
-        teacher, sizeof teacher, "%s", in_folder("teacher.safetensors"));
-    CHECK_OK(lmb_model_get("resnet8", &model));
-    CHECK_OK(lmb_network_new(model, 4, 16, LMB_F32, &net));
-    lmb_params_init(net.params, 3);
-    CHECK_OK(lmb_network_save(&net, NULL, 16, 0, teacher));
-    lmb_network_fini(&net);
-    return 0;
+    return classifier_folder(state, IMAGES);
 }
 
 /* Two methods of different kinds, averages, everything that a run may have. */

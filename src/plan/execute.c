@@ -1,6 +1,8 @@
 /* execute.c: running the steps of a plan. */
 #include "plan/plan_impl.h"
 
+#include "backend/cpu/cpu_layout.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +24,7 @@ void *lmb_plan_slot_data(const lmb_plan *plan, int32_t slot)
     return s->data;
 }
 
-/* --- layouts -------------------------------------------------------------- */
+/* --- elements ------------------------------------------------------------- */
 
 static float load(const void *data, bool bf16, int64_t i)
 {
@@ -38,51 +40,29 @@ static void store(void *data, bool bf16, int64_t i, float x)
         ((float *)data)[i] = x;
 }
 
-typedef struct layout_job {
-    const void *from;
-    void *to;
-    bool from_bf16, to_bf16, from_nhwc, to_nhwc;
-    int64_t channels, area;
-} layout_job;
+/* --- layouts -------------------------------------------------------------- */
 
-/* One image. Rows of the plain side are read or written in runs. */
-static void relayout_image(const layout_job *j, int64_t n)
+static lmb_layout_form layout_form(lmb_form form)
 {
-    const int64_t base = n * j->channels * j->area;
-    if (j->from_nhwc == j->to_nhwc) {
-        for (int64_t i = base; i < base + j->channels * j->area; i++)
-            store(j->to, j->to_bf16, i, load(j->from, j->from_bf16, i));
-        return;
-    }
-    for (int64_t c = 0; c < j->channels; c++)
-        for (int64_t s = 0; s < j->area; s++) {
-            const int64_t plain = base + c * j->area + s;
-            const int64_t nhwc = base + s * j->channels + c;
-            store(j->to, j->to_bf16, j->to_nhwc ? nhwc : plain,
-                load(j->from, j->from_bf16, j->from_nhwc ? nhwc : plain));
-        }
+    return (lmb_layout_form){
+        .nhwc = form != LMB_FORM_PLAIN,
+        .bf16 = form == LMB_FORM_NHWC_BF16,
+    };
 }
 
 static void run_layout(const lmb_plan *plan, const lmb_step *step)
 {
-    const lmb_slot *from = &plan->slots[step->in[0]];
     const lmb_slot *to = &plan->slots[step->out[0]];
     const lmb_shape *shape = &plan->g->values[to->value.id].type.shape;
-    const layout_job job = {
-        .from = lmb_plan_slot_data(plan, step->in[0]),
-        .to = lmb_plan_slot_data(plan, step->out[0]),
-        .from_bf16 = from->form == LMB_FORM_NHWC_BF16,
-        .to_bf16 = to->form == LMB_FORM_NHWC_BF16,
-        .from_nhwc = from->form != LMB_FORM_PLAIN,
-        .to_nhwc = to->form != LMB_FORM_PLAIN,
+    const lmb_layout layout = {
+        .from = layout_form(plan->slots[step->in[0]].form),
+        .to = layout_form(to->form),
+        .images = shape->dim[0],
         .channels = shape->dim[1],
         .area = shape->dim[2] * shape->dim[3],
     };
-    const int64_t images = shape->dim[0];
-#pragma omp parallel for schedule( \
-    static) if (images * job.channels * job.area >= 32768)
-    for (int64_t n = 0; n < images; n++)
-        relayout_image(&job, n);
+    lmb_cpu_layout()(&layout, lmb_plan_slot_data(plan, step->in[0]),
+        lmb_plan_slot_data(plan, step->out[0]));
 }
 
 /* --- products ------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  * The build gives one set of tables per level (LMB_CPU_X86: four levels, else
  * only the baseline); see kernel.h. */
 #include "backend/cpu/cpu.h"
+#include "backend/cpu/cpu_layout.h"
 #include "backend/cpu/cpu_optim.h"
 #include "base/log.h"
 
@@ -36,6 +37,7 @@
 #define DECLARE(file, level) extern const lmb_kernel lmb__##file##_##level[];
 #define DECLARE_LEVEL(level) \
     FILES(DECLARE, level) \
+    extern lmb_layout_fn *const lmb__k_layout_##level; \
     extern const lmb_optim_kernels lmb__k_optim_##level;
 LEVELS(DECLARE_LEVEL)
 
@@ -69,13 +71,15 @@ enum { N_TABLES = 0 FILES(COUNT, base) };
 typedef struct cpu_level {
     const char *name;
     bool (*runs)(void);
+    lmb_layout_fn *const *layout;
     const lmb_optim_kernels *optim;
     const lmb_kernel *tables[N_TABLES];
 } cpu_level;
 
 #define TABLE(file, level) lmb__##file##_##level,
 #define LEVEL_ROW(level) \
-    {#level, runs_##level, &lmb__k_optim_##level, {FILES(TABLE, level)}},
+    {#level, runs_##level, &lmb__k_layout_##level, &lmb__k_optim_##level, \
+        {FILES(TABLE, level)}},
 static const cpu_level levels[] = {LEVELS(LEVEL_ROW)};
 
 int lmb_cpu_level_count(void)
@@ -168,4 +172,9 @@ const lmb_kernel *lmb_cpu_kernel_find(const lmb_op *op)
 const lmb_optim_kernels *lmb_cpu_optim(void)
 {
     return level_now()->optim;
+}
+
+lmb_layout_fn *lmb_cpu_layout(void)
+{
+    return *level_now()->layout;
 }

@@ -422,6 +422,22 @@ static bool keeps_bf16(const lmb_node *node)
             ((const lmb_unary_attr *)node->attr)->kind == LMB_UNARY_RELU6);
 }
 
+/* Was a rank-4 operand computed in f32, and none in bf16? What a method has
+ * computed is not rounded by the pooling or resizing that follows. */
+static bool computed_in_f32(const lmb_plan *plan, const lmb_node *node)
+{
+    bool any = false;
+    for (int k = 0; k < node->n_in; k++) {
+        if (!is_rank4(plan, node->in[k]) ||
+            info(plan, node->in[k])->leaf != LMB_LEAF_NONE)
+            continue;
+        if (plan->forms[node->in[k].id][LMB_FORM_NHWC_BF16] >= 0)
+            return false;
+        any = true;
+    }
+    return any;
+}
+
 /* The form of the rank-4 operands of a kernel's call. */
 static lmb_form form_for(
     const lmb_plan *plan, const lmb_node *node, const lmb_kernel *kernel)
@@ -429,7 +445,8 @@ static lmb_form form_for(
     if (kernel == NULL || kernel->rule == LMB_RULE_PLAIN)
         return LMB_FORM_PLAIN;
     if (kernel->rule == LMB_RULE_SPATIAL)
-        return kernel->bf16 ? spatial_form(plan) : LMB_FORM_NHWC;
+        return kernel->bf16 && !computed_in_f32(plan, node) ? spatial_form(plan)
+                                                            : LMB_FORM_NHWC;
     if (!one_shape(plan, node))
         return LMB_FORM_PLAIN;
     bool any = false;

@@ -258,9 +258,46 @@ static void a_batch_of_products_agrees_with_the_reference(void **state)
         CHECK_NEAR(exact[i], fast[i], 1e-4);
 }
 
+/* exp(x) is computed in f32: pooling it must not round it to bf16. */
+static void a_bf16_plan_pools_in_f32_what_lies_in_f32(void **state)
+{
+    (void)state;
+    if (!lmb_dnn_has_bf16()) {
+        (void)printf("skipped: this CPU has no bf16\n");
+        skip();
+    }
+    float x[C * S * S];
+    lmb_rng rng = lmb_rng_make(9, LMB_STREAM_TEST, 0, 0);
+    for (int i = 0; i < C * S * S; i++)
+        x[i] = (float)lmb_rng_normal(&rng);
+    lmb_graph *g = NULL;
+    CHECK_OK(lmb_graph_new(&g));
+    const lmb_value in =
+        lmb_graph_input(g, "x", LMB_F32, LMB_SHAPE(1, C, S, S));
+    const lmb_pool_attr two = {{2, 2}, {2, 2}, {0, 0}, false};
+    const lmb_value y = lmb_avg_pool2d(g, lmb_exp(g, in), &two);
+    lmb_plan *plan = NULL;
+    CHECK_OK(lmb_plan_compile(g, 1, &y, &(lmb_plan_opts){.bf16 = true}, &plan));
+    CHECK_OK(lmb_plan_set(plan, in, LMB_F32, x));
+    CHECK_OK(lmb_plan_run(plan));
+    double pooled[C * S * S / 4];
+    CHECK_OK(lmb_plan_read(plan, y, LMB_F64, pooled));
+    for (int i = 0; i < C * S * S / 4; i++) {
+        const int row = i / (S / 2), column = i % (S / 2);
+        const float *at = x + row * 2 * S + column * 2;
+        const double want = (exp((double)at[0]) + exp((double)at[1]) +
+                                exp((double)at[S]) + exp((double)at[S + 1])) /
+            4;
+        CHECK_NEAR(pooled[i], want, 1e-6 * want);
+    }
+    lmb_plan_free(plan);
+    lmb_graph_free(g);
+}
+
 LMB_TEST_MAIN(cmocka_unit_test(a_batch_of_products_agrees_with_the_reference),
     cmocka_unit_test(f32_step_agrees_with_the_reference),
     cmocka_unit_test(bf16_step_is_near_the_reference),
+    cmocka_unit_test(a_bf16_plan_pools_in_f32_what_lies_in_f32),
     cmocka_unit_test(folded_network_agrees_with_the_reference),
     cmocka_unit_test(a_missing_input_is_named),
     cmocka_unit_test(a_non_finite_value_is_found_where_it_arises))

@@ -314,42 +314,6 @@ static lmb_status lower_conv_weights(lmb_plan *plan, const lmb_node *node,
     return finish_conv(plan, step, node);
 }
 
-/* Gives LMB_EUNSUPPORTED where oneDNN has no such convolution. */
-static lmb_status lower_any_conv(lmb_plan *plan, const lmb_node *node)
-{
-    const lmb_shape a = info(plan, node->in[0])->type.shape;
-    const lmb_shape b = info(plan, node->in[1])->type.shape;
-    const lmb_shape y = info(plan, node->out[0])->type.shape;
-    lmb_dnn_conv_spec spec;
-    lmb_dnn_conv *conv = NULL;
-    if (node->op == &lmb_op_conv2d) {
-        const lmb_conv_attr *attr = node->attr;
-        spec = conv_spec(
-            plan, LMB_DNN_FORWARD_INFER, &a, &y, attr, b.dim[2], b.dim[3]);
-        spec.relu = attr->relu;
-        spec.bias = lmb_is(input(node, 2));
-        /* In place oneDNN's faster kernels serve; beside it they do not. */
-        spec.in_place = lmb_is(input(node, 3)) &&
-            node->in[3].id != node->in[0].id && /* x + conv(x) */
-            may_overwrite(plan, node->in[3], node);
-        spec.residual = lmb_is(input(node, 3)) && !spec.in_place;
-        LMB_TRY(new_conv(plan, &spec, &conv));
-        return lower_conv(plan, node, conv, &spec);
-    }
-    const lmb_conv_bwd_attr *attr = node->attr;
-    if (node->op == &lmb_op_conv2d_bwd_data) {
-        spec = conv_spec(plan, LMB_DNN_BACKWARD_DATA, &y, &a, &attr->conv,
-            b.dim[2], b.dim[3]);
-        LMB_TRY(new_conv(plan, &spec, &conv));
-        return lower_conv(plan, node, conv, &spec);
-    }
-    spec = conv_spec(plan, LMB_DNN_BACKWARD_WEIGHTS, &a, &b, &attr->conv,
-        attr->spatial[0], attr->spatial[1]);
-    spec.bias = attr->with_bias;
-    LMB_TRY(new_conv(plan, &spec, &conv));
-    return lower_conv_weights(plan, node, conv, &spec);
-}
-
 /* --- gradients that leave the graph --------------------------------------- */
 
 static int32_t packed_gradient(const lmb_plan *plan, lmb_value v)
@@ -444,7 +408,7 @@ static lmb_form form_for(
 {
     if (kernel == NULL || kernel->rule == LMB_RULE_PLAIN)
         return LMB_FORM_PLAIN;
-    if (kernel->rule == LMB_RULE_SPATIAL)
+    if (kernel->rule != LMB_RULE_FLAT)
         return kernel->bf16 && !computed_in_f32(plan, node) ? spatial_form(plan)
                                                             : LMB_FORM_NHWC;
     if (!one_shape(plan, node))
@@ -475,8 +439,16 @@ static lmb_form operand_form(const lmb_plan *plan, lmb_value v, lmb_form form)
     return is_rank4(plan, v) ? form : LMB_FORM_PLAIN;
 }
 
-static void fill_call(
-    const lmb_plan *plan, const lmb_node *node, lmb_form form, lmb_step *step)
+/* Of the outputs, where the inputs lie in `form`. */
+static lmb_form output_form(const lmb_kernel *kernel, lmb_form form)
+{
+    const bool plain =
+        kernel != NULL && kernel->rule == LMB_RULE_SPATIAL_TO_PLAIN;
+    return plain ? LMB_FORM_PLAIN : form;
+}
+
+static void fill_call(const lmb_plan *plan, const lmb_node *node,
+    const lmb_kernel *kernel, lmb_form form, lmb_step *step)
 {
     for (int k = 0; k < node->n_in; k++)
         if (lmb_is(node->in[k])) {
@@ -486,8 +458,8 @@ static void fill_call(
             step->in_buf[k].data = step;
         }
     for (int o = 0; o < node->n_out; o++)
-        step->out_buf[o] =
-            buffer(plan, node->out[o], operand_form(plan, node->out[o], form));
+        step->out_buf[o] = buffer(plan, node->out[o],
+            operand_form(plan, node->out[o], output_form(kernel, form)));
     step->call = (lmb_call){
         .attr = node->attr,
         .n_in = node->n_in,
@@ -514,13 +486,14 @@ static lmb_status lower_call(lmb_plan *plan, const lmb_node *node,
     LMB_TRY(new_step(plan, node, &step));
     step->kind = kernel != NULL ? LMB_STEP_KERNEL : LMB_STEP_FALLBACK;
     step->kernel = kernel;
-    fill_call(plan, node, form, step);
+    fill_call(plan, node, kernel, form, step);
     for (int k = 0; k < node->n_in; k++)
         use_in(step, in[k]);
     for (int o = 0; o < node->n_out; o++) {
         int32_t out = -1;
         LMB_TRY(new_slot(plan, node->out[o],
-            operand_form(plan, node->out[o], form), is_static, &out));
+            operand_form(plan, node->out[o], output_form(kernel, form)),
+            is_static, &out));
         use_out(step, out);
     }
     if (kernel != NULL && kernel->scratch != NULL)
@@ -558,6 +531,15 @@ static lmb_status fall_back(
     return lower_to_reference(plan, node, LMB_STEP_FALLBACK);
 }
 
+/* Why the kernel does not take the call in this form; NULL: it does. */
+static const char *refusal(const lmb_plan *plan, const lmb_node *node,
+    const lmb_kernel *kernel, lmb_form form)
+{
+    lmb_step trial = {0};
+    fill_call(plan, node, kernel, form, &trial);
+    return kernel->supports != NULL ? kernel->supports(&trial.call) : NULL;
+}
+
 /* Kernels may refuse a call; then a plain layout is tried, then the
  * reference. */
 static lmb_status lower_kernel(lmb_plan *plan, const lmb_node *node)
@@ -566,19 +548,75 @@ static lmb_status lower_kernel(lmb_plan *plan, const lmb_node *node)
     if (kernel == NULL)
         return fall_back(plan, node, "none is written");
     const lmb_form form = form_for(plan, node, kernel);
-    lmb_step trial = {0};
-    fill_call(plan, node, form, &trial);
-    const char *reason =
-        kernel->supports != NULL ? kernel->supports(&trial.call) : NULL;
+    const char *reason = refusal(plan, node, kernel, form);
     if (reason == NULL)
         return lower_call(plan, node, kernel, form);
-    fill_call(plan, node, LMB_FORM_PLAIN, &trial);
-    if (kernel->supports(&trial.call) == NULL)
+    if (refusal(plan, node, kernel, LMB_FORM_PLAIN) == NULL)
         return lower_call(plan, node, kernel, LMB_FORM_PLAIN);
     return fall_back(plan, node, reason);
 }
 
 /* --- special cases -------------------------------------------------------- */
+
+/* The weights' gradient of a depthwise convolution for which oneDNN has none
+ * of its depthwise kernels ("jit_dw.."), only a slow one for groups? */
+static bool is_slow_depthwise(
+    const lmb_dnn_conv_spec *spec, const lmb_dnn_conv *conv)
+{
+    return spec->attr.groups > 1 && spec->attr.groups == spec->x[1] &&
+        spec->attr.groups == spec->y[1] &&
+        strncmp(lmb_dnn_conv_impl(conv), "jit_dw", 6) != 0;
+}
+
+static lmb_status lower_depthwise_weights(lmb_plan *plan, const lmb_node *node,
+    const lmb_kernel *kernel, const lmb_dnn_conv_spec *spec)
+{
+    LMB_TRY(lower_call(plan, node, kernel, spatial_form(plan)));
+    lmb_step *step = plan->steps.items[plan->steps.count - 1];
+    step->spec = *spec;
+    count_macs(plan, spec);
+    return LMB_OK;
+}
+
+/* Gives LMB_EUNSUPPORTED where oneDNN has no such convolution. */
+static lmb_status lower_any_conv(lmb_plan *plan, const lmb_node *node)
+{
+    const lmb_shape a = info(plan, node->in[0])->type.shape;
+    const lmb_shape b = info(plan, node->in[1])->type.shape;
+    const lmb_shape y = info(plan, node->out[0])->type.shape;
+    lmb_dnn_conv_spec spec;
+    lmb_dnn_conv *conv = NULL;
+    if (node->op == &lmb_op_conv2d) {
+        const lmb_conv_attr *attr = node->attr;
+        spec = conv_spec(
+            plan, LMB_DNN_FORWARD_INFER, &a, &y, attr, b.dim[2], b.dim[3]);
+        spec.relu = attr->relu;
+        spec.bias = lmb_is(input(node, 2));
+        /* In place oneDNN's faster kernels serve; beside it they do not. */
+        spec.in_place = lmb_is(input(node, 3)) &&
+            node->in[3].id != node->in[0].id && /* x + conv(x) */
+            may_overwrite(plan, node->in[3], node);
+        spec.residual = lmb_is(input(node, 3)) && !spec.in_place;
+        LMB_TRY(new_conv(plan, &spec, &conv));
+        return lower_conv(plan, node, conv, &spec);
+    }
+    const lmb_conv_bwd_attr *attr = node->attr;
+    if (node->op == &lmb_op_conv2d_bwd_data) {
+        spec = conv_spec(plan, LMB_DNN_BACKWARD_DATA, &y, &a, &attr->conv,
+            b.dim[2], b.dim[3]);
+        LMB_TRY(new_conv(plan, &spec, &conv));
+        return lower_conv(plan, node, conv, &spec);
+    }
+    spec = conv_spec(plan, LMB_DNN_BACKWARD_WEIGHTS, &a, &b, &attr->conv,
+        attr->spatial[0], attr->spatial[1]);
+    spec.bias = attr->with_bias;
+    LMB_TRY(new_conv(plan, &spec, &conv));
+    const lmb_kernel *own = lmb_cpu_kernel_find(node->op);
+    if (is_slow_depthwise(&spec, conv) &&
+        refusal(plan, node, own, spatial_form(plan)) == NULL)
+        return lower_depthwise_weights(plan, node, own, &spec);
+    return lower_conv_weights(plan, node, conv, &spec);
+}
 
 static lmb_status lower_matmul(lmb_plan *plan, const lmb_node *node)
 {

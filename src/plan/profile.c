@@ -94,6 +94,12 @@ static bool same_spec(const lmb_dnn_conv_spec *a, const lmb_dnn_conv_spec *b)
         a->bias == b->bias && a->relu == b->relu;
 }
 
+/* By oneDNN or by a kernel of ours. */
+static bool is_convolution(const lmb_step *step)
+{
+    return step->spec.kernel[0] > 0;
+}
+
 lmb_status lmb_plan_limit(const lmb_plan *plan, double *seconds)
 {
     double *known = NULL;
@@ -102,11 +108,11 @@ lmb_status lmb_plan_limit(const lmb_plan *plan, double *seconds)
     *seconds = 0;
     for (size_t i = 0; i < plan->steps.count && st == LMB_OK; i++) {
         const lmb_step *step = plan->steps.items[i];
-        if (step->kind != LMB_STEP_CONV)
+        if (!is_convolution(step))
             continue;
         size_t j = 0;
         while (j < i &&
-            (plan->steps.items[j]->kind != LMB_STEP_CONV ||
+            (!is_convolution(plan->steps.items[j]) ||
                 !same_spec(&plan->steps.items[j]->spec, &step->spec)))
             j++;
         if (j < i)

@@ -9,6 +9,10 @@
 #define NORM(eps, relu) A(lmb_batch_norm_attr, eps, relu)
 #define NORM_BWD(relu, res) A(lmb_batch_norm_bwd_attr, 1e-5, relu, res)
 
+#define DEPTHWISE_BWD(channels, kernel, s, p, bias) \
+    A(lmb_conv_bwd_attr, {{s, s}, {p, p}, {1, 1}, channels, false}, \
+        {kernel, kernel}, bias)
+
 #define IN(f, ...) \
     { \
         .fill = f, .shape = __VA_ARGS__ \
@@ -51,6 +55,12 @@ static const lmb_roi_align_attr roi_one = {1, 7, 0, {4}, 56, 0, true};
 #define BIG S(4, 32, 20, 20)
 
 static const kernel_case cases[] = {
+    CASE(conv2d_bwd_weights, DEPTHWISE_BWD(16, 3, 1, 1, true),
+        IN(NORMAL, S(3, 16, 2, 2)), IN(NORMAL, S(3, 16, 2, 2))),
+    CASE(conv2d_bwd_weights, DEPTHWISE_BWD(11, 3, 2, 1, true),
+        IN(NORMAL, S(2, 11, 6, 3)), IN(NORMAL, S(2, 11, 3, 2))),
+    CASE(conv2d_bwd_weights, DEPTHWISE_BWD(48, 5, 1, 2, false),
+        IN(NORMAL, S(8, 48, 7, 4)), IN(NORMAL, S(8, 48, 7, 4))),
     CASE(unary, UNARY(NEG), IN(SPECIAL, S(257))),
     CASE(unary, UNARY(EXP), IN(SPECIAL, S(257))),
     CASE(unary, UNARY(EXP), IN(LOGITS, BIG)),

@@ -223,8 +223,9 @@ static void outputs_make(run *r, const lmb_kernel *k, int layout, bool half)
             r->in[i].dtype == LMB_I32 ? LMB_I32 : LMB_F32, r->in[i].shape};
     CHECK_OK(r->c->op->shape(r->c->attr, r->n_in, in, out));
     r->n_out = r->c->op->n_out;
+    const bool plain = k->rule == LMB_RULE_SPATIAL_TO_PLAIN;
     for (int i = 0; i < r->n_out; i++)
-        buf_new(r, &r->out[i], k, out[i], layout, half);
+        buf_new(r, &r->out[i], k, out[i], plain ? 0 : layout, half && !plain);
 }
 
 /* True where a and b are the same number, or differ by `limit` times scale. */

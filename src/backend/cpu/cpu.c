@@ -21,6 +21,7 @@
     X(k_softmax, level) \
     X(k_shape, level) \
     X(k_resize, level) \
+    X(k_depthwise, level) \
     X(k_layer_norm, level) \
     X(k_roi_align, level) \
     X(k_index, level) \

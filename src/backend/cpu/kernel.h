@@ -40,6 +40,8 @@ typedef enum lmb_layout_rule {
     /* Rank-4 operands in the planner's layout (same block), f32 or bf16 (the
      * rank-4 operands of one call agree); other operands plain f32. */
     LMB_RULE_SPATIAL,
+    /* Inputs as SPATIAL; outputs dense row-major f32. */
+    LMB_RULE_SPATIAL_TO_PLAIN,
     /* Elementwise: if all real operands have the same rank-4 shape, any one
      * layout, same for all (treat data as a flat array), else PLAIN. */
     LMB_RULE_FLAT,
@@ -48,7 +50,7 @@ typedef enum lmb_layout_rule {
 typedef struct lmb_kernel {
     const lmb_op *op;
     lmb_layout_rule rule;
-    bool bf16; /* SPATIAL and FLAT: accepts bf16 operands */
+    bool bf16; /* all but PLAIN: accepts bf16 operands */
     void (*run)(const lmb_call *c);
     /* Bytes of scratch for this call (data pointers are not set yet), or NULL
      * for none. */

@@ -160,6 +160,7 @@ struct lmb_dnn_conv {
     dnnl_memory_t mx, my, mw, mb, mr, ms;
     size_t scratch;
     char impl[64];
+    bool copies_residual; /* into y, before; spec is in place */
 };
 
 typedef struct conv_dims {
@@ -392,9 +393,8 @@ done:
     return st;
 }
 
-lmb_status lmb_dnn_conv_new(const lmb_dnn_conv_spec *spec, lmb_dnn_conv **out)
+static lmb_status new_conv(const lmb_dnn_conv_spec *spec, lmb_dnn_conv **out)
 {
-    LMB_TRY(start());
     lmb_dnn_conv *c = NULL;
     LMB_TRY(LMB_NEW(c, 1));
     c->spec = *spec;
@@ -402,6 +402,31 @@ lmb_status lmb_dnn_conv_new(const lmb_dnn_conv_spec *spec, lmb_dnn_conv **out)
     if (st != LMB_OK) {
         lmb_dnn_conv_free(c);
         return st;
+    }
+    *out = c;
+    return LMB_OK;
+}
+
+/* With a residual that lies elsewhere, oneDNN 2.6's kernel for 1 x 1 on AMX
+ * writes up to 15 pixels past y (planes of 48 pixels, for instance). */
+static bool writes_past_y(const lmb_dnn_conv *c)
+{
+    return c->spec.residual &&
+        strncmp(c->impl, "jit_1x1:avx512_core_amx", 23) == 0;
+}
+
+lmb_status lmb_dnn_conv_new(const lmb_dnn_conv_spec *spec, lmb_dnn_conv **out)
+{
+    LMB_TRY(start());
+    lmb_dnn_conv *c = NULL;
+    LMB_TRY(new_conv(spec, &c));
+    if (writes_past_y(c)) {
+        lmb_dnn_conv_spec in_place = *spec;
+        in_place.residual = false;
+        in_place.in_place = true;
+        lmb_dnn_conv_free(c);
+        LMB_TRY(new_conv(&in_place, &c));
+        c->copies_residual = true;
     }
     *out = c;
     return LMB_OK;
@@ -470,8 +495,22 @@ static lmb_status point(dnnl_memory_t memory, const void *data)
     return LMB_OK;
 }
 
+/* What a call must find in the memory that it writes. */
+static void prepare_result(const lmb_dnn_conv *c, const lmb_dnn_conv_args *args)
+{
+    const lmb_dnn_conv_spec *s = &c->spec;
+    if (c->copies_residual)
+        memcpy(args->y, args->residual, layout_size(&c->y));
+    /* The kernels for AMX pass on what lies in the scratch memory of taps that
+     * only ever meet padding. */
+    if (s->kind == LMB_DNN_BACKWARD_WEIGHTS && c->scratch > 0 &&
+        (s->x[2] < s->kernel[0] || s->x[3] < s->kernel[1]))
+        memset(args->scratch, 0, c->scratch);
+}
+
 lmb_status lmb_dnn_conv_run(lmb_dnn_conv *c, const lmb_dnn_conv_args *args)
 {
+    prepare_result(c, args);
     LMB_TRY(point(c->mx, args->x));
     LMB_TRY(point(c->my, args->y));
     LMB_TRY(point(c->mw, args->weights));

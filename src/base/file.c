@@ -5,6 +5,8 @@
  * all of it written but not renamed, so that a kill can hit both moments. */
 #include "base/file.h"
 
+#include "base/rng.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -106,10 +108,31 @@ static lmb_status name_file(const char *path, bool replace, lmb_writer *w)
         return LMB_FAIL(LMB_ENOMEM, "out of memory: a path");
     if (!replace)
         return LMB_OK;
-    const size_t size = strlen(path) + 32;
+    const size_t size = strlen(path) + 64; /* a short name may be longer */
     LMB_TRY(LMB_NEW(w->temporary_, size));
     (void)snprintf(w->temporary_, size, "%s.tmp.%ld", path, (long)getpid());
     return LMB_OK;
+}
+
+/* A name that is long itself has no room for more: its hash stands for it. */
+static void shorten_temporary(lmb_writer *w)
+{
+    struct stat info;
+    const char *slash = strrchr(w->path_, '/');
+    const size_t dir = slash != NULL ? (size_t)(slash + 1 - w->path_) : 0;
+    if (stat(w->path_, &info) != 0 && errno == ENAMETOOLONG)
+        return; /* no file can have this name */
+    (void)snprintf(w->temporary_ + dir, 64, "%016llx.tmp.%ld",
+        (unsigned long long)lmb_hash(w->path_ + dir), (long)getpid());
+}
+
+static void open_stream(bool replace, lmb_writer *w)
+{
+    w->stream_ = fopen(replace ? w->temporary_ : w->path_, "wb");
+    if (w->stream_ != NULL || !replace || errno != ENAMETOOLONG)
+        return;
+    shorten_temporary(w);
+    w->stream_ = fopen(w->temporary_, "wb");
 }
 
 lmb_status lmb_writer_open(const char *path, lmb_writer *out)
@@ -124,7 +147,7 @@ lmb_status lmb_writer_open(const char *path, lmb_writer *out)
     if (replace)
         LMB_TRY(resolve_links(path, target));
     LMB_GOTO(name_file(replace ? target : path, replace, &w), st, failed);
-    w.stream_ = fopen(replace ? w.temporary_ : w.path_, "wb");
+    open_stream(replace, &w);
     if (w.stream_ == NULL) {
         st = not_written(&w, errno);
         goto failed;
@@ -261,6 +284,31 @@ bool lmb_path_is_dir(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+bool lmb_path_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+        x.st_ino == y.st_ino;
+}
+
+lmb_status lmb_path_absolute(
+    lmb_arena *arena, const char *path, const char **out)
+{
+    char here[PATH_SIZE] = "";
+    if (path[0] != '/' && getcwd(here, sizeof here) == NULL)
+        return LMB_FAIL(LMB_EIO, "the working folder: %s", strerror(errno));
+    while (strncmp(path, "./", 2) == 0)
+        path += 2 + strspn(path + 2, "/");
+    if (path[0] == '/')
+        *out = lmb_arena_strdup(arena, path);
+    else
+        *out = lmb_arena_printf(
+            arena, "%s/%s", strcmp(here, "/") != 0 ? here : "", path);
+    if (*out == NULL)
+        return LMB_FAIL(LMB_ENOMEM, "out of memory: path");
+    return LMB_OK;
+}
+
 static lmb_status make_dir(const char *path, bool must_be_new)
 {
     if (mkdir(path, 0777) == 0 || (errno == EEXIST && !must_be_new))
@@ -336,6 +384,39 @@ void lmb_remove_dir(const char *dir)
 {
     remove_files(dir, is_any);
     (void)rmdir(dir);
+}
+
+/* Cuts a path to that of the directory it names something in; false if it has
+ * no such part. */
+static bool cut_last(char *path)
+{
+    size_t n = strlen(path);
+    while (n > 0 && path[n - 1] == '/')
+        n--;
+    while (n > 0 && path[n - 1] != '/')
+        n--;
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    path[n] = '\0';
+    return n > 1;
+}
+
+void lmb_remove_below(const char *dir, const char *inner)
+{
+    char path[PATH_SIZE];
+    if (strlen(inner) >= sizeof path)
+        return;
+    (void)snprintf(path, sizeof path, "%s", inner);
+    bool below = false;
+    while (!below && cut_last(path))
+        below = lmb_path_same(path, dir);
+    if (!below)
+        return;
+    (void)snprintf(path, sizeof path, "%s", inner);
+    while (!lmb_path_same(path, dir)) {
+        lmb_remove_dir(path);
+        (void)cut_last(path);
+    }
 }
 
 lmb_status lmb_lock_take(const char *path, int *out)

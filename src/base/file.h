@@ -16,8 +16,9 @@ lmb_status lmb_file_open(const char *path, lmb_file *out) LMB_MUST_CHECK;
 void lmb_file_close(lmb_file *file);
 
 /* A file that appears under its name only when complete: written to
- * "<path>.tmp.<pid>", synced, renamed; the directory is synced too. A kill at
- * any instant leaves the old file or the new one. If `path` is a symbolic link,
+ * "<path>.tmp.<pid>" (where that name would be too long, to a short one beside
+ * it), synced, renamed; the directory is synced too. A kill at any instant
+ * leaves the old file or the new one. If `path` is a symbolic link,
  * all that happens to the file it points to, and the link stays. What is there
  * and no regular file (a pipe, /dev/null, /dev/stdout) is written to as it is:
  * nothing replaces it, and what was written cannot be taken back. EIO for a
@@ -44,6 +45,12 @@ lmb_status lmb_file_write(
 
 bool lmb_path_exists(const char *path);
 bool lmb_path_is_dir(const char *path);
+/* Are both there, and one file or folder, however it is spelt? */
+bool lmb_path_same(const char *a, const char *b);
+/* A path that counts from the working folder as one that counts from the root;
+ * others as they are. Links are not followed. *out lives in the arena. */
+lmb_status lmb_path_absolute(
+    lmb_arena *arena, const char *path, const char **out) LMB_MUST_CHECK;
 /* mkdir -p */
 lmb_status lmb_make_dirs(const char *path) LMB_MUST_CHECK;
 /* The same, but EIO if `path` itself is there already. */
@@ -52,6 +59,9 @@ lmb_status lmb_make_new_dir(const char *path) LMB_MUST_CHECK;
 void lmb_remove_temporaries(const char *dir);
 /* Removes a directory and the files in it; not directories in it. */
 void lmb_remove_dir(const char *dir);
+/* The same for `inner` and for the directories that it lies in below `dir`;
+ * nothing if it is not below it. */
+void lmb_remove_below(const char *dir, const char *inner);
 
 /* A file that one process at a time holds, until it drops it or dies.
  * EIO while another process holds it; *out is a file descriptor. */

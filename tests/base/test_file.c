@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -104,6 +105,54 @@ static void no_room_is_found_before_the_work(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     lmb_writer_abort(&w);
     assert_false(lmb_path_exists(temporary("big")));
+}
+
+/* Files of the test's folder whose names hold `part`. */
+static int count_names(const char *part)
+{
+    int n = 0;
+    DIR *d = opendir(root);
+    for (const struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
+        n += strstr(e->d_name, part) != NULL;
+    if (d != NULL)
+        (void)closedir(d);
+    return n;
+}
+
+/* The longest names that a folder can hold leave no room for ".tmp.PID". */
+static void a_name_may_be_as_long_as_can_be(void **state)
+{
+    (void)state;
+    char path[512];
+    lmb_writer w = {0}, other = {0};
+    const int n = snprintf(path, sizeof path, "%s/", root);
+    memset(path + n, 'x', 256);
+    path[n + 256] = '\0';
+    CHECK_ERR(lmb_writer_open(path, &w), LMB_EIO, "File name too long");
+    for (int length = 240; length <= 255; length += 5) {
+        path[n + length] = '\0';
+        CHECK_OK(lmb_file_write(path, "old", 3));
+        CHECK_OK(lmb_writer_open(path, &w));
+        path[n] = 'y'; /* two such files at the same time */
+        CHECK_OK(lmb_writer_open(path, &other));
+        CHECK_OK(lmb_writer_write(&w, "new", 3));
+        CHECK_OK(lmb_writer_write(&other, "other", 5));
+        assert_int_equal(count_names(".tmp."), 2);
+        CHECK_OK(lmb_writer_commit(&w));
+        CHECK_OK(lmb_writer_commit(&other));
+        assert_int_equal(count_names(".tmp."), 0);
+        check_content(path, "other");
+        path[n] = 'x';
+        check_content(path, "new");
+        path[n + length] = 'x';
+    }
+    /* What a kill leaves of one is found, too. */
+    path[n + 255] = '\0';
+    CHECK_OK(lmb_writer_open(path, &w));
+    lmb_remove_temporaries(root);
+    assert_int_equal(count_names(".tmp."), 0);
+    lmb_writer_abort(&w);
+    check_content(path, "new");
 }
 
 static void an_aborted_write_leaves_nothing(void **state)
@@ -291,6 +340,53 @@ static void directories(void **state)
     assert_false(lmb_path_exists(at("a")));
 }
 
+static void what_lies_below_a_directory_is_removed(void **state)
+{
+    (void)state;
+    CHECK_OK(lmb_make_dirs(at("a/b/c")));
+    CHECK_OK(lmb_make_dirs(at("ab")));
+    CHECK_OK(lmb_file_write(at("a/b/c/file"), "", 0));
+    CHECK_OK(lmb_file_write(at("a/b/file"), "", 0));
+    CHECK_OK(lmb_file_write(at("a/file"), "", 0));
+    lmb_remove_below(at("a"), at("ab"));
+    lmb_remove_below(at("a"), at("a"));
+    lmb_remove_below(at("a/b"), at("a"));
+    lmb_remove_below(at("a"), at("none"));
+    assert_true(lmb_path_exists(at("a/b/c/file")));
+    assert_true(lmb_path_is_dir(at("ab")));
+    lmb_remove_below(at("a"), at("ab/../a/b/c/"));
+    assert_false(lmb_path_exists(at("a/b")));
+    assert_true(lmb_path_exists(at("a/file")));
+    lmb_remove_dir(at("a"));
+    lmb_remove_dir(at("ab"));
+}
+
+static void paths_are_compared_by_what_they_lead_to(void **state)
+{
+    (void)state;
+    lmb_arena *arena = NULL;
+    const char *path = NULL;
+    char here[4096];
+    CHECK_OK(lmb_make_dirs(at("one")));
+    CHECK_OK(lmb_file_write(at("one/file"), "a", 1));
+    CHECK_OK(lmb_file_write(at("copy"), "a", 1));
+    assert_int_equal(symlink("one/file", at("to_file")), 0);
+    assert_true(lmb_path_same(at("one/file"), at("one/../one//file")));
+    assert_true(lmb_path_same(at("to_file"), at("one/file")));
+    assert_true(lmb_path_same(at("one"), at("one/.")));
+    assert_false(lmb_path_same(at("one/file"), at("copy")));
+    assert_false(lmb_path_same(at("none"), at("none")));
+    lmb_remove_dir(at("one"));
+    CHECK_OK(lmb_arena_new(&arena));
+    assert_non_null(getcwd(here, sizeof here));
+    CHECK_OK(lmb_path_absolute(arena, "/a/./b", &path));
+    assert_string_equal(path, "/a/./b");
+    CHECK_OK(lmb_path_absolute(arena, ".//a/../b", &path));
+    assert_memory_equal(path, here, strlen(here));
+    assert_string_equal(path + strlen(here), "/a/../b");
+    lmb_arena_free(arena);
+}
+
 /* The exit status of a process that tries to take the lock. */
 static int try_lock(const char *path)
 {
@@ -321,6 +417,7 @@ int main(void)
         cmocka_unit_test(a_file_appears_when_it_is_whole),
         cmocka_unit_test(parts_are_written_in_any_order),
         cmocka_unit_test(no_room_is_found_before_the_work),
+        cmocka_unit_test(a_name_may_be_as_long_as_can_be),
         cmocka_unit_test(an_aborted_write_leaves_nothing),
         cmocka_unit_test(a_failed_write_says_which_file),
         cmocka_unit_test(a_pipe_is_written_to_and_stays),
@@ -330,6 +427,8 @@ int main(void)
         cmocka_unit_test(only_regular_files_are_read),
         cmocka_unit_test(what_killed_writers_left_is_removed),
         cmocka_unit_test(directories),
+        cmocka_unit_test(what_lies_below_a_directory_is_removed),
+        cmocka_unit_test(paths_are_compared_by_what_they_lead_to),
         cmocka_unit_test(one_process_at_a_time_holds_a_lock),
     };
     const int failed = cmocka_run_group_tests(tests, make_root, remove_root);

@@ -268,6 +268,7 @@ static lmb_status read_file(reader *r)
     LMB_TRY(lmb_json_object(r->j));
     for (;;) {
         const char *key = NULL;
+        bool is_null = false;
         size_t i = 0;
         LMB_TRY(lmb_json_key(r->j, &key));
         if (key == NULL)
@@ -280,6 +281,9 @@ static lmb_status read_file(reader *r)
         }
         if ((seen >> i & 1) != 0)
             return lmb_json_bad(r->j, "\"%s\" comes twice", lists[i].key);
+        LMB_TRY(lmb__coco_null(r->j, &is_null));
+        if (is_null)
+            continue;
         seen |= 1u << i;
         LMB_TRY(read_list(r, lists[i].read));
     }

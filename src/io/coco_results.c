@@ -55,8 +55,11 @@ lmb_status lmb__coco_box(lmb_json *j, double box[4])
 lmb_status lmb__coco_null(lmb_json *j, bool *is_null)
 {
     lmb_json_kind kind = LMB_JSON_NULL;
-    LMB_TRY(lmb_json_peek(j, &kind));
-    *is_null = kind == LMB_JSON_NULL;
+    const lmb_status st = lmb_json_peek(j, &kind);
+    *is_null = st == LMB_OK && kind == LMB_JSON_NULL;
+    /* What is no value at all is refused as the value that it should be. */
+    if (st != LMB_OK && st != LMB_EFORMAT)
+        return st;
     return *is_null ? lmb_json_null(j) : LMB_OK;
 }
 
@@ -94,10 +97,13 @@ static lmb_status read_result(lmb_json *j, lmb_coco_result *r)
     LMB_TRY(lmb_json_object(j));
     for (;;) {
         const char *key = NULL;
+        bool is_null = false;
         LMB_TRY(lmb_json_key(j, &key));
         if (key == NULL)
             break;
-        LMB_TRY(read_field(j, key, r, &has));
+        LMB_TRY(lmb__coco_null(j, &is_null));
+        if (!is_null)
+            LMB_TRY(read_field(j, key, r, &has));
     }
     for (unsigned i = 0; i < LMB_COUNT(names); i++)
         if ((has >> i & 1) == 0)

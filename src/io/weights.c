@@ -141,6 +141,15 @@ const char *lmb_weights_meta_get(const lmb_weights *w, const char *key)
     return entry != NULL ? entry->value : NULL;
 }
 
+void lmb_weights_meta_remove(lmb_weights *w, const char *key)
+{
+    lmb_weights_entry *entry = find_meta(w, key);
+    if (entry == NULL)
+        return;
+    const lmb_weights_entry *end = w->meta + w->meta_count--;
+    memmove(entry, entry + 1, (size_t)(end - entry - 1) * sizeof *entry);
+}
+
 int64_t lmb_weights_elements(const lmb_weights *w)
 {
     int64_t sum = 0;

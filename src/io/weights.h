@@ -42,6 +42,8 @@ lmb_tensor *lmb_weights_find(const lmb_weights *w, const char *name);
 lmb_status lmb_weights_meta_set(
     lmb_weights *w, const char *key, const char *value) LMB_MUST_CHECK;
 const char *lmb_weights_meta_get(const lmb_weights *w, const char *key);
+/* Takes it out, if it is there. */
+void lmb_weights_meta_remove(lmb_weights *w, const char *key);
 /* Elements of all tensors. */
 int64_t lmb_weights_elements(const lmb_weights *w);
 

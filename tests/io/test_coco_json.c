@@ -107,6 +107,12 @@ static void lists_may_be_missing_or_empty(void **state)
         &c));
     assert_int_equal(c.n_images, 1);
     lmb_coco_fini(&c);
+    CHECK_OK(parse("{\"annotations\": null, \"images\": [{\"id\": 1}], "
+                   "\"categories\": null, \"info\": null}",
+        &c));
+    assert_int_equal(c.n_images, 1);
+    assert_int_equal(c.n_annotations + c.n_categories, 0);
+    lmb_coco_fini(&c);
 }
 
 /* IMAGES, CATEGORIES with ids 1 and 2, and one annotation that is damaged. */
@@ -120,7 +126,8 @@ static void broken_instances_are_refused(void **state)
     static const struct {
         const char *json, *message;
     } cases[] = {{"[]", "i.json:1:1: an object expected"},
-        {"{}", "no \"images\""},
+        {"{}", "no \"images\""}, {"{\"images\": null}", "no \"images\""},
+        {"{\"images\": [{\"id\": null}]}", "image number 1 has no id"},
         {"{\"images\": [], \"images\": []}", "\"images\" comes twice"},
         {"{\"images\": [{\"id\": 1}, {\"id\": 1}]}", "image id 1 comes twice"},
         {"{\"images\": [{\"id\": 1}, {}]}", "image number 2 has no id"},
@@ -236,7 +243,14 @@ static void broken_results_are_refused(void **state)
         {"[{\"image_id\": 1, \"category_id\": 1, \"bbox\": [1, 2, 3, 4]}]",
             "without score"},
         {"[{\"image_id\": \"000001\"}]", "a number expected"},
-        {"[{\"score\": null}]", "a number expected"},
+        {"[{\"score\": null}]", "without image_id"},
+        {"[{\"image_id\": 1, \"category_id\": 1, \"bbox\": [1, 2, 3, 4], "
+         "\"score\": null}]",
+            "without score"},
+        {"[{\"image_id\": 1, \"category_id\": 1, \"bbox\": null, "
+         "\"score\": 1}]",
+            "without bbox"},
+        {"[{\"bbox\": [1, 2, 3, null]}]", "a number expected"},
         {"[{\"score\": NaN}]", "a number expected, not 'N'"},
         {"[{\"bbox\": [1, 2]}]", "a bbox of 2 numbers"}};
     for (size_t i = 0; i < LMB_COUNT(cases); i++) {

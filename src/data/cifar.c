@@ -59,13 +59,41 @@ static lmb_status read_binary(
     return st;
 }
 
+/* All that a compressed pickle holds: lmb_free(*out), also after an error. */
+static lmb_status unpack(
+    const lmb_file *file, const char *path, uint8_t **out, size_t *size)
+{
+    enum { MOST = 1 << 30 };
+    lmb_stream *in = NULL;
+    lmb_status st = LMB_OK;
+    size_t n = 0, capacity = 0;
+    LMB_TRY(lmb_stream_open_memory(file->bytes, file->size, path, &in));
+    for (size_t got = 1; got > 0 && n <= MOST; n += got) {
+        LMB_GOTO(LMB_GROW(*out, n, capacity), st, done);
+        LMB_GOTO(lmb_stream_read(in, *out + n, capacity - n, &got), st, done);
+    }
+    if (n > MOST)
+        st = LMB_FAIL(
+            LMB_EFORMAT, "%s: more than %d bytes in it", path, (int)MOST);
+    *size = n;
+done:
+    lmb_stream_close(in);
+    return st;
+}
+
 static lmb_status read_pickle(
     const lmb_cifar_form *form, const char *path, lmb_dataset *ds)
 {
     lmb_file file = {0};
+    uint8_t *unpacked = NULL;
     LMB_TRY(lmb_file_open(path, &file));
-    const lmb_status st =
-        lmb__cifar_read_pickle(form, file.bytes, file.size, path, ds);
+    const bool packed = lmb_stream_is_packed(file.bytes, file.size);
+    size_t size = file.size;
+    lmb_status st = packed ? unpack(&file, path, &unpacked, &size) : LMB_OK;
+    if (st == LMB_OK)
+        st = lmb__cifar_read_pickle(
+            form, packed ? unpacked : file.bytes, size, path, ds);
+    lmb_free(unpacked);
     lmb_file_close(&file);
     return st;
 }
@@ -81,9 +109,9 @@ static lmb_status find_file(
     lmb_dataset *ds, const place *at, const char *name, const char **out)
 {
     static const char *const ends[] = {".bin", ".bin.xz", ".bin.gz", NULL};
-    static const char *const no_end[] = {"", NULL};
-    for (const char *const *end = at->pickles ? no_end : ends; *end != NULL;
-         end++) {
+    static const char *const pickle_ends[] = {"", ".xz", ".gz", NULL};
+    for (const char *const *end = at->pickles ? pickle_ends : ends;
+         *end != NULL; end++) {
         const char *path =
             lmb_arena_printf(ds->arena, "%s/%s%s", at->dir, name, *end);
         if (path == NULL)
@@ -153,8 +181,8 @@ lmb_status lmb__cifar_open(const lmb_cifar_form *form, const char *dir,
     }
     if (!found)
         return LMB_FAIL(LMB_ENOTFOUND,
-            "%s: no %s.bin, .bin.xz or .bin.gz here or in %s/, no pickle %s "
-            "here or in %s/",
+            "%s: no %s.bin, .bin.xz or .bin.gz here or in %s/, no pickle %s, "
+            ".xz or .gz here or in %s/",
             dir, names[0], form->binary_dir, names[0], form->python_dir);
     lmb__dataset_hash_memory(ds);
     return LMB_OK;

@@ -6,7 +6,8 @@
 #include "data/stream.h"
 
 /* One file of a split: looked for as NAME.bin, .bin.xz, .bin.gz in DIR and in
- * DIR/binary_dir, then as a pickle NAME in DIR and in DIR/python_dir. */
+ * DIR/binary_dir, then as a pickle NAME, NAME.xz, NAME.gz in DIR and in
+ * DIR/python_dir. */
 typedef struct lmb_cifar_form {
     const char *binary_dir, *python_dir;
     const char *train[6], *test[2]; /* NULL after the last */

@@ -2,10 +2,11 @@
  *
  * The annotations of a split are annotations/instances_SPLIT.json or
  * instances_SPLIT.json, where digits may follow SPLIT (train2017), or else
- * SPLIT/_annotations.coco.json; two that fit are an error. The pictures are in
- * the first of these folders that holds the first one: SPLIT (with the
+ * SPLIT/_annotations.coco.json; several that fit are an error. The pictures are
+ * in the first of these folders that holds the first one: SPLIT (with the
  * digits), images/SPLIT, images, JPEGImages, the annotations' own, DIR. Both
- * can be named outright by the options. Labels are the positions of the
+ * can be named outright by the options; the digits are then those of the file
+ * that is named. Labels are the positions of the
  * category ids in ascending order, or the ids themselves, as torchvision has
  * them. Format: https://cocodataset.org/#format-data */
 #include "base/file.h"
@@ -25,6 +26,8 @@ typedef struct place {
     const char *json;
     const char *name; /* the split as its file has it: "val" */
     const char *tag; /* the same with the digits: "val2017" */
+    lmb_str fits; /* all files that fit, "a.json, b.json" */
+    int n_fits;
 } place;
 
 static const char *const train_names[] = {"train", NULL};
@@ -52,23 +55,38 @@ static const char *match(const char *file, const char *name)
     return strcmp(file + digits, ".json") == 0 ? file : NULL;
 }
 
+/* The first file that fits is taken, all are listed. */
+static void take(place *p, const char *json, const char *name, const char *tag)
+{
+    lmb_str_printf(&p->fits, "%s%s", p->n_fits++ > 0 ? ", " : "", json);
+    if (p->json != NULL)
+        return;
+    p->json = json;
+    p->name = name;
+    p->tag = tag;
+}
+
+/* "val2017" of "instances_val2017.json"; NULL: out of memory. */
+static const char *tag_of(const place *p, const char *file, const char *name)
+{
+    const char *digits = match(file, name);
+    return lmb_arena_printf(p->ds->arena, "%s%.*s", name,
+        (int)strspn(digits, "0123456789"), digits);
+}
+
 static lmb_status take_match(
     place *p, const char *path, const char *file, const char *name)
 {
-    const char *digits = match(file, name);
-    if (p->json != NULL)
-        return LMB_FAIL(LMB_EINVAL,
-            "%s and %s/%s: which? name the file outright (the option `json`)",
-            p->json, path, file);
-    p->name = name;
-    p->tag = lmb_arena_printf(p->ds->arena, "%s%.*s", name,
-        (int)strspn(digits, "0123456789"), digits);
-    if (p->tag == NULL)
+    const char *json = NULL;
+    const char *tag = tag_of(p, file, name);
+    if (tag == NULL)
         return no_memory(p);
-    return lmb__dataset_path(p->ds, path, file, &p->json);
+    LMB_TRY(lmb__dataset_path(p->ds, path, file, &json));
+    take(p, json, name, tag);
+    return LMB_OK;
 }
 
-/* The one file of `path` that fits; p->json stays NULL if none does. */
+/* All files of `path` that fit. */
 static lmb_status look_in(place *p, const char *path, const char *const *names)
 {
     lmb_folder folder = {0};
@@ -91,11 +109,8 @@ static lmb_status look_beside_pictures(place *p, const char *const *names)
             p->ds->arena, "%s/%s/_annotations.coco.json", p->dir, *names);
         if (path == NULL)
             return no_memory(p);
-        if (!lmb_path_exists(path))
-            continue;
-        p->json = path;
-        p->name = p->tag = *names;
-        return LMB_OK;
+        if (lmb_path_exists(path))
+            take(p, path, *names, *names);
     }
     return LMB_OK;
 }
@@ -105,11 +120,31 @@ static lmb_status look(place *p, const char *const *names)
     const char *annotations = NULL;
     LMB_TRY(lmb__dataset_path(p->ds, p->dir, "annotations", &annotations));
     LMB_TRY(look_in(p, annotations, names));
-    if (p->json == NULL)
-        LMB_TRY(look_in(p, p->dir, names));
-    if (p->json == NULL)
-        LMB_TRY(look_beside_pictures(p, names));
-    return LMB_OK;
+    LMB_TRY(look_in(p, p->dir, names));
+    LMB_TRY(look_beside_pictures(p, names));
+    LMB_TRY(lmb_str_status(&p->fits));
+    if (p->n_fits < 2)
+        return LMB_OK;
+    return LMB_FAIL(LMB_EINVAL,
+        "%s: which? name one outright: --set data.train.json=FILE (of the "
+        "split to train on), data.test.json=FILE (of the one to evaluate on)",
+        p->fits.text);
+}
+
+/* A file named outright; its pictures may be in the folder that it is named
+ * after, "val2017". */
+static lmb_status take_named(place *p, const char *json)
+{
+    static const char *const *const all[] = {
+        train_names, val_names, test_names};
+    const char *slash = strrchr(json, '/');
+    const char *file = slash != NULL ? slash + 1 : json;
+    p->json = lmb_arena_strdup(p->ds->arena, json);
+    for (size_t i = 0; i < LMB_COUNT(all); i++)
+        for (const char *const *n = all[i]; *n != NULL; n++)
+            if (match(file, *n) != NULL)
+                p->tag = tag_of(p, file, *n);
+    return p->json != NULL && p->tag != NULL ? LMB_OK : no_memory(p);
 }
 
 /* As in a folder of pictures, val stands in for a missing test. */
@@ -120,10 +155,8 @@ static lmb_status find_json(
         [LMB_SPLIT_VAL] = val_names,
         [LMB_SPLIT_TEST] = test_names};
     p->name = p->tag = names[split][0];
-    if (opts->json != NULL) {
-        p->json = lmb_arena_strdup(p->ds->arena, opts->json);
-        return p->json != NULL ? LMB_OK : no_memory(p);
-    }
+    if (opts->json != NULL)
+        return take_named(p, opts->json);
     LMB_TRY(look(p, names[split]));
     if (p->json == NULL && split == LMB_SPLIT_TEST)
         LMB_TRY(look(p, val_names));
@@ -305,9 +338,11 @@ static lmb_status open_split(const char *dir, lmb_split split,
     lmb_coco coco = {0};
     ds->is_test = split == LMB_SPLIT_TEST;
     lmb__dataset_stats_imagenet(ds);
-    LMB_TRY(find_json(&p, split, opts));
+    lmb_status st = find_json(&p, split, opts);
+    lmb_str_fini(&p.fits);
+    LMB_TRY(st);
     LMB_TRY(lmb_coco_load(p.json, &coco));
-    const lmb_status st = read_coco(&p, &coco, opts);
+    st = read_coco(&p, &coco, opts);
     lmb_coco_fini(&coco);
     return st;
 }

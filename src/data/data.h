@@ -43,6 +43,9 @@ typedef struct lmb_dataset_opts {
  * message lists the names looked for); EFORMAT damaged files; ENOMEM. */
 lmb_status lmb_dataset_open(const char *spec, const char *split,
     const lmb_dataset_opts *opts, lmb_dataset **out) LMB_MUST_CHECK;
+/* EINVAL if `spec` is not NAME or NAME:DIR with such a name, names the nearest;
+ * nothing is opened. */
+lmb_status lmb_dataset_check(const char *spec) LMB_MUST_CHECK;
 /* Accepts NULL. A data set with views alive lives on until they are freed. */
 void lmb_dataset_free(lmb_dataset *ds);
 

@@ -50,6 +50,28 @@ static lmb_status find_row(const char *name, const lmb_dataset_row **out)
         near != NULL ? near : "", near != NULL ? "'?" : ")");
 }
 
+/* The row of "NAME" or "NAME:DIR", and DIR or NULL. */
+static lmb_status find_spec(
+    const char *spec, const lmb_dataset_row **row, const char **dir)
+{
+    char name[64];
+    const size_t n = strcspn(spec, ":");
+    if (n == 0 || n >= sizeof name)
+        return LMB_FAIL(LMB_EINVAL,
+            "data '%s': not NAME or NAME:DIR (limbeck list datasets)", spec);
+    memcpy(name, spec, n);
+    name[n] = '\0';
+    *dir = spec[n] == ':' && spec[n + 1] != '\0' ? spec + n + 1 : NULL;
+    return find_row(name, row);
+}
+
+lmb_status lmb_dataset_check(const char *spec)
+{
+    const lmb_dataset_row *row = NULL;
+    const char *dir = NULL;
+    return find_spec(spec, &row, &dir);
+}
+
 static lmb_status parse_split(const char *text, lmb_split *out)
 {
     static const struct {
@@ -113,18 +135,10 @@ lmb_status lmb_dataset_open(const char *spec, const char *split,
     const lmb_dataset_opts *opts, lmb_dataset **out)
 {
     static const lmb_dataset_opts none = {0};
-    char name[64];
-    const char *colon = strchr(spec, ':');
-    const size_t n = colon != NULL ? (size_t)(colon - spec) : strlen(spec);
-    if (n == 0 || n >= sizeof name)
-        return LMB_FAIL(LMB_EINVAL,
-            "data '%s': not NAME or NAME:DIR (limbeck list datasets)", spec);
-    memcpy(name, spec, n);
-    name[n] = '\0';
-    const char *dir = colon != NULL && colon[1] != '\0' ? colon + 1 : NULL;
+    const char *dir = NULL;
     const lmb_dataset_row *row = NULL;
     lmb_split which = LMB_SPLIT_TRAIN;
-    LMB_TRY(find_row(name, &row));
+    LMB_TRY(find_spec(spec, &row, &dir));
     LMB_TRY(parse_split(split, &which));
     if (row->needs_dir && dir == NULL)
         return LMB_FAIL(LMB_EINVAL, "data '%s': a folder is missing: %s:DIR",

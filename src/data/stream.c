@@ -35,6 +35,11 @@ static kind sniff(const uint8_t *bytes, size_t size)
     return PLAIN;
 }
 
+bool lmb_stream_is_packed(const void *bytes, size_t size)
+{
+    return sniff(bytes, size) != PLAIN;
+}
+
 static lmb_status start(lmb_stream *s)
 {
     s->kind = sniff(s->next, s->left);

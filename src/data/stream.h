@@ -8,6 +8,8 @@
 
 typedef struct lmb_stream lmb_stream;
 
+/* Do the bytes begin as .gz or .xz do? */
+bool lmb_stream_is_packed(const void *bytes, size_t size);
 lmb_status lmb_stream_open(const char *path, lmb_stream **out) LMB_MUST_CHECK;
 /* Over bytes that outlive the stream; `name` (copied) is for messages. */
 lmb_status lmb_stream_open_memory(const void *bytes, size_t size,

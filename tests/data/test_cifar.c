@@ -60,21 +60,26 @@ static size_t make_records(int label_bytes, int classes, uint8_t *out)
 static uint8_t records[RECORDS * (PIXELS + 2)];
 static uint8_t packed[sizeof records + 65536];
 
-static size_t pack_xz(size_t size)
+static size_t pack_xz_of(const void *bytes, size_t size)
 {
     size_t at = 0;
-    assert_int_equal(lzma_easy_buffer_encode(0, LZMA_CHECK_CRC64, NULL, records,
+    assert_int_equal(lzma_easy_buffer_encode(0, LZMA_CHECK_CRC64, NULL, bytes,
                          size, packed, &at, sizeof packed),
         LZMA_OK);
     return at;
 }
 
-static size_t pack_gz(size_t size)
+static size_t pack_xz(size_t size)
+{
+    return pack_xz_of(records, size);
+}
+
+static size_t pack_gz_of(uint8_t *bytes, size_t size)
 {
     z_stream z = {0};
     assert_int_equal(
         deflateInit2(&z, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
-    z.next_in = records;
+    z.next_in = bytes;
     z.avail_in = (uInt)size;
     z.next_out = packed;
     z.avail_out = sizeof packed;
@@ -82,6 +87,11 @@ static size_t pack_gz(size_t size)
     const size_t at = z.total_out;
     (void)deflateEnd(&z);
     return at;
+}
+
+static size_t pack_gz(size_t size)
+{
+    return pack_gz_of(records, size);
 }
 
 static void check_values(const lmb_dataset *ds, int classes)
@@ -215,6 +225,38 @@ static void python_pickles_are_read(void **state)
         assert_int_equal(unlink(in_folder(name)), 0);
     }
     assert_int_equal(unlink(in_folder("cifar-100-python/train")), 0);
+}
+
+static void compressed_pickles_are_read(void **state)
+{
+    (void)state;
+    lmb_file file = {0};
+    lmb_dataset *ds = NULL;
+    CHECK_OK(
+        lmb_file_open(LMB_TEST_DIR "/data/golden/cifar_bytes.pickle", &file));
+    assert_true(file.size < sizeof records);
+    memcpy(records, file.bytes, file.size);
+    const size_t size = file.size;
+    lmb_file_close(&file);
+    CHECK_OK(lmb_make_dirs(in_folder("cifar-100-python")));
+    const char *name = "cifar-100-python/train.gz";
+    CHECK_OK(
+        lmb_file_write(in_folder(name), packed, pack_gz_of(records, size)));
+    check_pickled("cifar100", "train");
+    assert_int_equal(unlink(in_folder(name)), 0);
+    /* The first bytes decide, not the name. */
+    const size_t xz = pack_xz_of(records, size);
+    CHECK_OK(lmb_file_write(in_folder("cifar-100-python/train"), packed, xz));
+    check_pickled("cifar100", "train");
+    assert_int_equal(unlink(in_folder("cifar-100-python/train")), 0);
+    CHECK_OK(lmb_file_write(in_folder("train.xz"), packed, xz));
+    check_pickled("cifar100", "train");
+    CHECK_OK(lmb_file_write(in_folder("train.xz"), packed, xz / 2));
+    CHECK_ERR(lmb_dataset_open(spec_of("cifar100"), "train", NULL, &ds),
+        LMB_EFORMAT, "train.xz: xz data is cut short");
+    assert_int_equal(unlink(in_folder("train.xz")), 0);
+    CHECK_ERR(lmb_dataset_open(spec_of("cifar100"), "train", NULL, &ds),
+        LMB_ENOTFOUND, "no pickle train, .xz or .gz here");
 }
 
 static void damaged_files_are_refused(void **state)
@@ -417,6 +459,7 @@ int main(void)
         cmocka_unit_test(xxh64_known_answers),
         cmocka_unit_test(plain_xz_and_gz_give_the_same),
         cmocka_unit_test(python_pickles_are_read),
+        cmocka_unit_test(compressed_pickles_are_read),
         cmocka_unit_test(cifar10_needs_all_five_files),
         cmocka_unit_test(damaged_files_are_refused),
         cmocka_unit_test(wrong_specs_are_named),

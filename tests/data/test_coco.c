@@ -95,6 +95,48 @@ static void two_that_fit_are_an_error(void **state)
         "instances_val*.json");
 }
 
+/* Every place counts, and all that fit are listed. */
+static void several_that_fit_are_listed(void **state)
+{
+    (void)state;
+    lmb_dataset *ds = NULL;
+    put_text("o/annotations/instances_val.json", json);
+    put_text("o/instances_val.json", json);
+    CHECK_ERR(open_sub("coco", "o", "val", NULL, &ds), LMB_EINVAL,
+        "/o/annotations/instances_val.json, ");
+    put_text("o/valid/_annotations.coco.json", json);
+    put_pictures("o/val");
+    for (int i = 0; i < 2; i++) {
+        const char *split = i == 0 ? "val" : "test"; /* val stands in */
+        CHECK_ERR(open_sub("coco", "o", split, NULL, &ds), LMB_EINVAL,
+            "/o/annotations/instances_val.json, ");
+        CHECK_ERR(open_sub("coco", "o", split, NULL, &ds), LMB_EINVAL,
+            "/o/instances_val.json, ");
+        CHECK_ERR(open_sub("coco", "o", split, NULL, &ds), LMB_EINVAL,
+            "/o/valid/_annotations.coco.json: which?");
+        CHECK_ERR(open_sub("coco", "o", split, NULL, &ds), LMB_EINVAL,
+            "data.test.json=FILE (of the one to evaluate on)");
+    }
+    const lmb_dataset_opts opts = {.json = in_folder("o/instances_val.json")};
+    CHECK_OK(open_sub("coco", "o", "test", &opts, &ds));
+    lmb_dataset_free(ds);
+}
+
+/* Pictures of a file that is named are where they are of one that is found. */
+static void a_named_file_has_its_pictures(void **state)
+{
+    (void)state;
+    lmb_dataset *ds = NULL;
+    put_text("p/annotations/instances_val2014.json", json);
+    put_text("p/annotations/instances_val2017.json", json);
+    put_pictures("p/val2017");
+    const lmb_dataset_opts opts = {
+        .json = in_folder("p/annotations/instances_val2017.json")};
+    CHECK_OK(open_sub("coco", "p", "test", &opts, &ds));
+    assert_int_equal(lmb_dataset_count(ds), 2);
+    lmb_dataset_free(ds);
+}
+
 /* Labels of torchvision: the ids, or the ids less 1; what lies between them is
  * a class without boxes. */
 static void labels_by_category_id(void **state)
@@ -240,6 +282,8 @@ static void real_sets_open(void **state)
 
 FOLDER_TEST_MAIN(cmocka_unit_test(files_are_found_in_many_places),
     cmocka_unit_test(two_that_fit_are_an_error),
+    cmocka_unit_test(several_that_fit_are_listed),
+    cmocka_unit_test(a_named_file_has_its_pictures),
     cmocka_unit_test(labels_by_category_id),
     cmocka_unit_test(ids_that_are_no_labels),
     cmocka_unit_test(wrong_files_are_named),

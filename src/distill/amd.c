@@ -60,7 +60,7 @@ static lmb_status pairs(const void *state, const lmb_taps *student,
     const lmb_taps *teacher, lmb_pairs *out)
 {
     const amd_state *o = state;
-    return lmb_levels_pairs("p", o->levels, student, teacher, out);
+    return lmb_levels_pairs_alike(o->levels, student, teacher, out);
 }
 
 static lmb_value excite(lmb_nn *nn, lmb_value x, int64_t reduction)

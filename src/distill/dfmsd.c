@@ -187,7 +187,7 @@ static lmb_status pairs(const void *state, const lmb_taps *student,
     const lmb_taps *teacher, lmb_pairs *out)
 {
     const dfmsd_state *o = state;
-    return lmb_levels_pairs("p", o->levels, student, teacher, out);
+    return lmb_levels_pairs_alike(o->levels, student, teacher, out);
 }
 
 /* |n(F_t) - n(F_s)|, the student without gradient. */

@@ -42,10 +42,14 @@ static const lmb_opt options[] = {
         .type = LMB_OPT_ENUM,
         .offset = offsetof(fgd_state, detector),
         .choices = "one_stage|two_stage"},
-    NUMBER(alpha, "weight of the foreground", 1e-3, 0, 1e6, "alpha_fgd"),
-    NUMBER(beta, "weight of the background", 5e-4, 0, 1e6, "beta_fgd"),
-    NUMBER(gamma, "weight of the attentions", 5e-4, 0, 1e6, "gamma_fgd"),
-    NUMBER(lambda, "weight of the global relation", 5e-6, 0, 1e6, "lambda_fgd"),
+    NUMBER(alpha, "weight of the foreground (FCOS: 1.6e-3)", 1e-3, 0, 1e6,
+        "alpha_fgd"),
+    NUMBER(beta, "weight of the background (FCOS: 8e-4)", 5e-4, 0, 1e6,
+        "beta_fgd"),
+    NUMBER(gamma, "weight of the attentions (FCOS: 8e-4)", 5e-4, 0, 1e6,
+        "gamma_fgd"),
+    NUMBER(lambda, "weight of the global relation (FCOS: 8e-6)", 5e-6, 0, 1e6,
+        "lambda_fgd"),
     NUMBER(temperature, "softmax temperature of the attentions (FCOS: 0.8)",
         0.5, 0.01, 1000, "temp"),
     LMB_OPT_LEVELS(fgd_state, 0),
@@ -74,7 +78,7 @@ static lmb_status pairs(const void *state, const lmb_taps *student,
     const lmb_taps *teacher, lmb_pairs *out)
 {
     const fgd_state *o = state;
-    return lmb_levels_pairs("p", o->levels, student, teacher, out);
+    return lmb_levels_pairs_alike(o->levels, student, teacher, out);
 }
 
 static lmb_value total(lmb_graph *g, lmb_value x, double weight)

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FINEST = 2, COARSEST = 7 };
+enum { FINEST = 2, LAST_OF_BACKBONE = 5, COARSEST = 7 };
 
 int lmb_level_of(const char *name)
 {
@@ -33,10 +33,10 @@ bool lmb_levels_shared(
     return false;
 }
 
-lmb_status lmb_levels_pairs(const char *stem, int64_t most,
+static lmb_status add_pairs(const char *stem, int coarsest, int64_t most,
     const lmb_taps *student, const lmb_taps *teacher, lmb_pairs *out)
 {
-    for (int k = FINEST; k <= COARSEST; k++) {
+    for (int k = FINEST; k <= coarsest; k++) {
         const lmb_tap *s = tap_at(student, stem, k);
         const lmb_tap *t = tap_at(teacher, stem, k);
         if (s == NULL || t == NULL || (most > 0 && out->count == most))
@@ -47,8 +47,24 @@ lmb_status lmb_levels_pairs(const char *stem, int64_t most,
         return LMB_FAIL(LMB_ENOTFOUND,
             "student and teacher share no tap %s%d .. %s%d; `map` lines can "
             "pair others",
-            stem, FINEST, stem, COARSEST);
+            stem, FINEST, stem, coarsest);
     return LMB_OK;
+}
+
+lmb_status lmb_levels_pairs(const char *stem, int64_t most,
+    const lmb_taps *student, const lmb_taps *teacher, lmb_pairs *out)
+{
+    return add_pairs(stem, COARSEST, most, student, teacher, out);
+}
+
+lmb_status lmb_levels_pairs_alike(int64_t most, const lmb_taps *student,
+    const lmb_taps *teacher, lmb_pairs *out)
+{
+    static const char of_two_stages[] = "roi.logits";
+    const bool alike = (lmb_taps_find(student, of_two_stages) == NULL) ==
+        (lmb_taps_find(teacher, of_two_stages) == NULL);
+    return add_pairs(
+        "p", alike ? COARSEST : LAST_OF_BACKBONE, most, student, teacher, out);
 }
 
 const lmb_tap *lmb_level_assigned(

@@ -16,6 +16,12 @@ lmb_status lmb_levels_pairs(const char *stem, int64_t most,
     const lmb_taps *student, const lmb_taps *teacher,
     lmb_pairs *out) LMB_MUST_CHECK;
 
+/* The same of "p", but none coarser than P5 between a detector of two stages
+ * and one of one stage: P6 of the first is a maximum over its P5, that of the
+ * other a level of its own. */
+lmb_status lmb_levels_pairs_alike(int64_t most, const lmb_taps *student,
+    const lmb_taps *teacher, lmb_pairs *out) LMB_MUST_CHECK;
+
 /* Do both have one such tap? */
 bool lmb_levels_shared(
     const char *stem, const lmb_taps *student, const lmb_taps *teacher);

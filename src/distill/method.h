@@ -115,8 +115,9 @@ typedef struct lmb_method {
      * that such files may hold but that mean nothing here; "A|B" or NULL. */
     const char *ce_weight_keys, *weight_keys, *warmup_keys, *ignored_keys;
     const lmb_opt *opts; /* table ended by {0} */
-    /* Optional: the option from which the defaults of others follow. One that
-     * is given over another value of it takes that one's options with it. */
+    /* Optional: the option from which the defaults of others follow. Given over
+     * another value from an older place (a run's config.yaml), it takes that
+     * place's options with it. */
     const char *preset;
     /* Optional: options whose published value for detectors differs from the
      * default, key, value, .., NULL; a detector's run sets them where the user
@@ -124,6 +125,7 @@ typedef struct lmb_method {
     const char *const *detector_options;
     /* Optional, after those: for students with a second stage (RoIs). */
     const char *const *two_stage_options;
+    double two_stage_weight; /* theirs in place of `weight`; 0: the same */
     size_t state_size;
     /* Called once after all options were stored, so that presets can yield to
      * explicit keys; optional. `given` lists the row names the user set. */
@@ -173,14 +175,16 @@ void lmb_method_free(const lmb_method *m, void *state); /* accepts NULL */
 bool lmb_method_is_given(const char *name, const char *const *given, int n);
 
 /* The pairs in force: the n_map lines of the user's map if there are any, else
- * the method's own. Every name is checked: ENOTFOUND lists the taps. */
+ * the method's own. Every name is checked, and an error lists the taps: EINVAL
+ * for a name of the map, ENOTFOUND for one of the method's own. */
 lmb_status lmb_method_pairs(const lmb_method *m, const void *state,
     const lmb_taps *student, const lmb_taps *teacher, int n_map,
     const lmb_pairing *map, lmb_pairs *out) LMB_MUST_CHECK;
 
 /* Number of phases (>= 1), and the phase that `epoch` (from 1) belongs to when
- * a run has `epochs` and this term warms up for `warmup` of them. The warm-up
- * belongs to phase 0; what is left after the last phase to the last. */
+ * a run, or a stage that begins anew, has `epochs` and this term warms up for
+ * `warmup` of them. The warm-up belongs to phase 0; what is left after the last
+ * phase to the last. Too few epochs leave phases out: runs refuse that. */
 int lmb_method_phases(const lmb_method *m, const void *state);
 int lmb_method_phase(const lmb_method *m, const void *state, int64_t epoch,
     int64_t epochs, double warmup);

@@ -97,8 +97,9 @@ bool lmb_method_is_given(const char *name, const char *const *given, int n)
     return false;
 }
 
-static lmb_status check_name(const lmb_method *m, const char *side,
-    const lmb_taps *taps, const char *name)
+/* `wrong`: the status of a name that is no tap. */
+static lmb_status check_name(const lmb_method *m, lmb_status wrong,
+    const char *side, const lmb_taps *taps, const char *name)
 {
     if (name == NULL || lmb_taps_find(taps, name) != NULL)
         return LMB_OK;
@@ -106,8 +107,8 @@ static lmb_status check_name(const lmb_method *m, const char *side,
     for (int i = 0; i < taps->count; i++)
         lmb_str_printf(&list, "%s%s", i > 0 ? ", " : "", taps->taps[i].name);
     const lmb_status st =
-        LMB_FAIL(LMB_ENOTFOUND, "%s: the %s has no tap '%s'; it has %s",
-            m->name, side, name, list.text != NULL ? list.text : "none");
+        LMB_FAIL(wrong, "%s: the %s has no tap '%s'; it has %s", m->name, side,
+            name, list.text != NULL ? list.text : "none");
     lmb_str_fini(&list);
     return st;
 }
@@ -123,9 +124,12 @@ lmb_status lmb_method_pairs(const lmb_method *m, const void *state,
         n_map == 0 ? m->pairs(state, student, teacher, &pairs) : LMB_OK;
     if (st != LMB_OK)
         return lmb__wrap(st, "%s", m->name);
+    /* A map is the user's. */
+    const lmb_status wrong = n_map > 0 ? LMB_EINVAL : LMB_ENOTFOUND;
     for (int i = 0; i < pairs.count; i++) {
-        LMB_TRY(check_name(m, "student", student, pairs.pair[i].student));
-        LMB_TRY(check_name(m, "teacher", teacher, pairs.pair[i].teacher));
+        const lmb_pairing *p = &pairs.pair[i];
+        LMB_TRY(check_name(m, wrong, "student", student, p->student));
+        LMB_TRY(check_name(m, wrong, "teacher", teacher, p->teacher));
     }
     *out = pairs;
     return LMB_OK;

@@ -40,7 +40,7 @@ static lmb_status pairs(const void *state, const lmb_taps *student,
     const lmb_taps *teacher, lmb_pairs *out)
 {
     const mgd_state *o = state;
-    return lmb_levels_pairs("p", o->levels, student, teacher, out);
+    return lmb_levels_pairs_alike(o->levels, student, teacher, out);
 }
 
 static lmb_value term(const void *state, const lmb_build *b, const lmb_level *l)

@@ -21,7 +21,8 @@
  * dense heads (dense.h). dense=binary: classes of such heads do not exclude
  * each other, so p and q are sigmoids and KL is the sum over G of two-way KLs.
  * schedule=staged: the run is cut into phases of one n each, S..1 for
- * fine-to-coarse, then 1..S; a phase's loss holds only its n groups, once.
+ * fine-to-coarse, then 1..S; a phase's loss holds only its n groups, once. Not
+ * with groups=full, where all phases would be the same.
  * lmb_build.phase says which phase a plan is of; phase_groups > 0 fixes n. */
 #include "distill/logits.h"
 
@@ -123,12 +124,18 @@ static lmb_status resolve(void *state, const char *const *given, int n_given)
         return LMB_FAIL(LMB_EINVAL,
             "pcd.phase_groups: %lld is more than the %lld stages",
             (long long)o->phase_groups, (long long)o->stages);
-    if (o->preset != RELEASE)
-        return LMB_OK;
-    yield(&o->rank, RANK_INDEX, "rank", given, n_given);
-    yield(&o->groups, GROUPS_FULL, "groups", given, n_given);
-    yield(&o->lambda, LAMBDA_COS_P_LOGQ, "lambda", given, n_given);
-    yield(&o->reduction, PRODUCT_OF_MEANS, "reduction", given, n_given);
+    if (o->preset == RELEASE) {
+        yield(&o->rank, RANK_INDEX, "rank", given, n_given);
+        yield(&o->groups, GROUPS_FULL, "groups", given, n_given);
+        yield(&o->lambda, LAMBDA_COS_P_LOGQ, "lambda", given, n_given);
+        yield(&o->reduction, PRODUCT_OF_MEANS, "reduction", given, n_given);
+    }
+    if (o->schedule == STAGED && o->groups == GROUPS_FULL)
+        return LMB_FAIL(LMB_EINVAL,
+            "pcd.schedule: staged has phases of 1 .. %lld groups, and "
+            "groups=full (preset=release) one group in each: joint, or "
+            "groups=split",
+            (long long)o->stages);
     return LMB_OK;
 }
 
@@ -299,11 +306,13 @@ static lmb_value build(void *state, const lmb_build *b)
     if (!lmb_logits_pair(b, &o->logits, one ? 1 : 2, &z))
         return LMB_NONE;
     const span at = stages_of(o, b->phase);
-    if (at.last > z.classes) {
+    /* Of all phases, not of this one: the first is built before a run. */
+    const int64_t most = o->phase_groups > 0 ? o->phase_groups : o->stages;
+    if (most > z.classes) {
         lmb_graph_fail(g,
             LMB_FAIL(LMB_EINVAL,
                 "pcd.stages: %lld groups are more than the %lld classes",
-                (long long)at.last, (long long)z.classes));
+                (long long)most, (long long)z.classes));
         return LMB_NONE;
     }
     const layout l = lay_out(g, o, at, z.classes);

@@ -43,6 +43,7 @@ const lmb_method lmb_method_pkd = {
     .source = "arXiv:2207.02039, eq. 4-6",
     .ce_weight = 1,
     .weight = 10,
+    .two_stage_weight = 6,
     .opts = options,
     .state_size = sizeof(pkd_state),
     .pairs = pairs,

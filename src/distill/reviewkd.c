@@ -39,6 +39,25 @@ static lmb_status pairs(const void *state, const lmb_taps *student,
     return lmb_levels_pairs("p", o->levels, student, teacher, out);
 }
 
+static int64_t places(const lmb_build *b, int i)
+{
+    const lmb_tap *s = lmb_taps_find(b->student, b->pairs.pair[i].student);
+    return s != NULL && s->shape.rank == 4 ? s->shape.dim[2] * s->shape.dim[3]
+                                           : 0;
+}
+
+/* The pairs from the student's finest map to its coarsest: a user's map may
+ * have its lines in any order. */
+static void sort_pairs(const lmb_build *b, int order[LMB_MAX_PAIRS])
+{
+    for (int i = 0; i < b->pairs.count; i++) {
+        int at = i;
+        for (; at > 0 && places(b, order[at - 1]) < places(b, i); at--)
+            order[at] = order[at - 1];
+        order[at] = i;
+    }
+}
+
 /* <name>.0 a convolution without bias, <name>.1 its batch norm. */
 static lmb_value conv_bn(
     lmb_nn *nn, const char *name, lmb_value x, int out, int kernel)
@@ -110,10 +129,12 @@ static lmb_value build(void *state, const lmb_build *b)
     const reviewkd_state *o = state;
     lmb_graph *g = b->g;
     lmb_value total = LMB_NONE, deeper = LMB_NONE;
+    int order[LMB_MAX_PAIRS];
+    sort_pairs(b, order);
     for (int i = b->pairs.count - 1; i >= 0; i--) {
         lmb_tap s, t;
         lmb_nn nn;
-        if (!lmb_level_taps(b, i, &s, &t))
+        if (!lmb_level_taps(b, order[i], &s, &t))
             return LMB_NONE;
         lmb_level_nn(b, i, &nn);
         lmb_value x = conv_bn(&nn, "conv1", s.value, (int)o->mid, 1);

@@ -3,7 +3,7 @@
  * Of features e [N, D] (pooled), for each side: distances d_ij = |e_i - e_j|
  * (squared if `squared`) divided by their mean over i != j; angles a_ijk =
  * cosine between e_j - e_i and e_k - e_i. With h = mean smooth L1 (beta 1):
- * L = distance_weight h(d_s - d_t) + angle_weight h(a_s - a_t).
+ * L = sum over pairs distance_weight h(d_s - d_t) + angle_weight h(a_s - a_t).
  * Source: Park et al., arXiv:1904.05068, eqs. 5 to 10; weights 25 and 50,
  * means over all N^2 and N^3 entries and eps are mdistiller's. Distances come
  * from the differences, which the angles need anyway, and not from the Gram
@@ -92,12 +92,11 @@ static relations relate(
     };
 }
 
-static lmb_value build(void *state, const lmb_build *b)
+static lmb_value pair_loss(const rkd_state *o, const lmb_build *b, int i)
 {
-    const rkd_state *o = state;
     lmb_graph *g = b->g;
     lmb_tap s, t;
-    if (!lmb_build_pair(b, 0, &s, &t))
+    if (!lmb_build_pair(b, i, &s, &t))
         return LMB_NONE;
     const int64_t n = s.shape.dim[0];
     if (t.shape.dim[0] != n) {
@@ -117,6 +116,18 @@ static lmb_value build(void *state, const lmb_build *b)
     lmb_value angle = lmb_smooth_l1(g, rs.angle, rt.angle);
     return lmb_add(g, lmb_scale(g, distance, o->distance_weight),
         lmb_scale(g, angle, o->angle_weight));
+}
+
+static lmb_value build(void *state, const lmb_build *b)
+{
+    lmb_value total = LMB_NONE;
+    for (int i = 0; i < b->pairs.count; i++) {
+        lmb_value loss = pair_loss(state, b, i);
+        if (!lmb_is(loss))
+            return LMB_NONE;
+        total = i == 0 ? loss : lmb_add(b->g, total, loss);
+    }
+    return total;
 }
 
 const lmb_method lmb_method_rkd = {

@@ -179,8 +179,12 @@ static void phases_divide_the_epochs_after_the_warm_up(void **state)
     assert_int_equal(lmb_method_phase(m, pcd, 31, 80, 20), 1);
     assert_int_equal(lmb_method_phase(m, pcd, 70, 80, 20), 4);
     assert_int_equal(lmb_method_phase(m, pcd, 80, 80, 20), 5);
-    /* Fewer epochs than warm-up: never past the first phase. */
+    /* Fewer epochs than warm-up: never past the first phase; fewer behind it
+     * than phases: never in the last. Runs refuse both. */
     assert_int_equal(lmb_method_phase(m, pcd, 10, 10, 20), 0);
+    assert_int_equal(lmb_method_phase(m, pcd, 25, 25, 20), 4);
+    for (int k = 0; k < 6; k++)
+        assert_int_equal(lmb_method_phase(m, pcd, 21 + k, 26, 20), k);
     lmb_method_free(m, pcd);
     values[2] = "f2cl";
     values[3] = "5";
@@ -281,6 +285,28 @@ static void more_stages_than_classes_are_refused(void **state)
     assert_memory_equal(lmb_last_error(), "pcd.stages: ", 12);
     CHECK_ERR(evaluate(1, groups, 0, zs, &value, NULL), LMB_EINVAL,
         "pcd.phase_groups: 4");
+    /* All phases, whichever comes first. */
+    static const char *const rising[] = {
+        "stages=8", "schedule=staged", "directions=c2fl"};
+    for (int phase = 0; phase < 8; phase++)
+        CHECK_ERR(evaluate(3, rising, phase, zs, &value, NULL), LMB_EINVAL,
+            "8 groups are more than the 7 classes");
+}
+
+/* Their groups are one at each stage: all phases would be the same. */
+static void full_groups_have_no_phases(void **state)
+{
+    static const char *const release[] = {"preset=release", "schedule=staged"};
+    static const char *const full[] = {"schedule=staged", "groups=full"};
+    static const char *const split[] = {
+        "preset=release", "schedule=staged", "groups=split"};
+    double value = 0;
+    (void)state;
+    CHECK_ERR(evaluate(2, release, 0, zs, &value, NULL), LMB_EINVAL,
+        "pcd.schedule: staged has phases of 1 .. 3 groups, and groups=full");
+    CHECK_ERR(
+        evaluate(2, full, 0, zs, &value, NULL), LMB_EINVAL, "groups=full");
+    CHECK_OK(evaluate(3, split, 0, zs, &value, NULL));
 }
 
 /* Every value of every switch against the stencil. */
@@ -359,6 +385,7 @@ LMB_TEST_MAIN(cmocka_unit_test(conforms),
     cmocka_unit_test(rows_of_the_gradient_sum_to_zero),
     cmocka_unit_test(groups_of_one_class_count_nothing),
     cmocka_unit_test(more_stages_than_classes_are_refused),
+    cmocka_unit_test(full_groups_have_no_phases),
     cmocka_unit_test(every_switch_has_an_exact_gradient),
     cmocka_unit_test(permutes),
     cmocka_unit_test(small_gaps_keep_their_digits_in_f32))

@@ -63,6 +63,35 @@ static void one_sample_has_no_relations(void **state)
     free(r);
 }
 
+/* Of several lines of a map none is left out, and one is the default. */
+static void pairs_add_up(void **state)
+{
+    static const conf both = {.method = "rkd",
+        .student = {{"pooled", {2, {4, 3}}}, {"f3", {4, {4, 2, 2, 2}}}},
+        .teacher = {{"pooled", {2, {4, 5}}}, {"f3", {4, {4, 3, 2, 1}}}}};
+    static const char *const map[] = {
+        "teacher.pooled -> student.pooled", "teacher.f3 -> student.f3"};
+    conf_run *r = malloc(sizeof *r);
+    (void)state;
+    assert_non_null(r);
+    conf_fill(r, &both, 3, 1, 0);
+    const double by_default = conf_eval(&both, r);
+    r->in.map = map;
+    r->in.n_map = 1;
+    const double first = conf_eval(&both, r);
+    r->in.map = map + 1;
+    const double second = conf_eval(&both, r);
+    r->in.map = map;
+    r->in.n_map = 2;
+    assert_true(first == by_default && second > 0);
+    CHECK_NEAR(conf_eval(&both, r), first + second, 1e-12);
+    double sum = 0;
+    for (int k = 0; k < 32; k++)
+        sum += fabs(r->grad[1][k]);
+    assert_true(sum > 0);
+    free(r);
+}
+
 /* Two equal samples: a distance of 0, an angle without direction. */
 static void equal_samples_stay_finite(void **state)
 {
@@ -82,4 +111,4 @@ LMB_TEST_MAIN(cmocka_unit_test(conforms),
     cmocka_unit_test(widths_may_differ),
     cmocka_unit_test(samples_must_be_as_many),
     cmocka_unit_test(one_sample_has_no_relations),
-    cmocka_unit_test(equal_samples_stay_finite))
+    cmocka_unit_test(pairs_add_up), cmocka_unit_test(equal_samples_stay_finite))

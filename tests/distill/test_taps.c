@@ -59,7 +59,10 @@ static void pairs_yield_to_the_map(void **state)
     assert_int_equal(pairs.count, 1);
     assert_string_equal(pairs.pair[0].teacher, "pre0");
     CHECK_ERR(lmb_method_pairs(kd, o, &student, &teacher, 1, wrong, &pairs),
-        LMB_ENOTFOUND, "the teacher has no tap 'pooled'; it has f0, pre0");
+        LMB_EINVAL, "the teacher has no tap 'pooled'; it has f0, pre0");
+    const lmb_taps few = {three, 2};
+    CHECK_ERR(lmb_method_pairs(kd, o, &student, &few, 0, NULL, &pairs),
+        LMB_ENOTFOUND, "the teacher has no tap 'logits'; it has f0, pre0");
     lmb_method_free(kd, o);
 }
 

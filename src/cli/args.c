@@ -10,7 +10,7 @@
 /* Flags of every command. */
 static const cli_flag common[] = {
     {"json", NULL, "machine-readable results on standard output", NULL, NULL},
-    {"quiet", NULL, "no progress, only errors", "q", NULL},
+    {"quiet", NULL, "no progress, no warnings, only errors", "q", NULL},
     {"help", NULL, "this text", "h", NULL},
     {0},
 };

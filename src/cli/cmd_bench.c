@@ -104,8 +104,9 @@ const cli_command cmd_bench = {
     .usage = "step --student NAME [--teacher NAME --method NAME] [flags]",
     .title = "speed of a training step, its limit, and where the time goes",
     .flags = flags,
-    .config = "set|model|student|teacher|method|temperature|classes|batch|"
-              "precision|threads|allow-reference",
+    .config =
+        "config|set|model|student|teacher|method|temperature|classes|batch|"
+        "precision|threads|allow-reference",
     .max_words = 1,
     .run = run,
 };

@@ -107,6 +107,8 @@ static lmb_status set_about(
 {
     lmb_weights_about about = {0};
     bool has_mean = false, has_std = false;
+    if (net->model != NULL)
+        LMB_TRY(lmb_weights_set_classes(w, path, net->classes));
     LMB_TRY(lmb_weights_about_read(w, path, &about));
     lmb_status st = LMB_OK;
     LMB_GOTO(cli_three(c, "mean", about.mean, &has_mean), st, done);
@@ -118,10 +120,8 @@ static lmb_status set_about(
                      "limbeck convert: --mean and --std go together"),
             st, done);
     about.has_norm = about.has_norm || has_mean;
-    if (net->model != NULL) {
+    if (net->model != NULL)
         (void)snprintf(about.model, sizeof about.model, "%s", net->text);
-        about.classes = net->classes;
-    }
     if (net->model != NULL || notes_something(c))
         LMB_GOTO(lmb_weights_about_write(&about, w), st, done);
 done:
@@ -220,7 +220,8 @@ const cli_command cmd_convert = {
     .title = "weights from one file format to another",
     .text = "With --model the names and shapes are checked, names of other "
             "sources are turned\ninto the model's, and what `predict` needs "
-            "is noted in the file.",
+            "is noted in the file. Names of classes\nthat a replaced head no "
+            "longer fits are left out.",
     .flags = flags,
     .config = "model",
     .max_words = 2,

@@ -107,6 +107,8 @@ static lmb_status set_method(demo *d, int i, lmb_config *config)
     LMB_TRY(set_path(
         config, "teachers.0.weights", d->row[teacher].dir, LMB_RUN_STUDENT));
     LMB_TRY(lmb_config_set(config, "methods.0.name", runs[i].method, "demo"));
+    /* It was evaluated a moment ago. */
+    LMB_TRY(lmb_config_set(config, "train.teacher_check", "0", "demo"));
     LMB_TRY(detector ? apply(config, of_taught_detectors)
                      : set_path(config, "train.cache", d->out, "cache"));
     if (strcmp(runs[i].method, "pcd") != 0)
@@ -143,11 +145,13 @@ static lmb_status run_one(demo *d, int i, lmb_config *config,
     LMB_TRY(configure(d, i, config));
     LMB_TRY(lmb_config_resolve(config, run_config));
     cli_progress_observer(&progress, &observer);
-    LMB_TRY(lmb_run_open(run_config, &observer, run));
-    const lmb_status st = lmb_run_train(*run);
+    lmb_status st = lmb_run_open(run_config, &observer, run);
+    if (st == LMB_OK)
+        st = lmb_run_train(*run);
+    if (st == LMB_OK)
+        st = lmb_run_finish(*run, result);
     cli_progress_end(&progress);
     LMB_TRY(st);
-    LMB_TRY(lmb_run_finish(*run, result));
     const lmb_run_facts f = lmb_run_describe(*run);
     memcpy(d->row[i].score, result->student.score, sizeof d->row[i].score);
     d->row[i].count = result->student.count;
@@ -214,6 +218,72 @@ static void add_detectors(lmb_str *out, const demo *d)
         "last epoch; the\ntaught ones began with the teacher's neck and "
         "head.\n\n",
         (long long)d->row[FIRST_DETECTOR].count);
+}
+
+static void add_number(lmb_str *out, const char *key, double value)
+{
+    lmb_str_printf(out, ", \"%s\": ", key);
+    lmb_str_json_number(out, value);
+}
+
+static void add_text(lmb_str *out, const char *key, const char *value)
+{
+    lmb_str_printf(out, ", \"%s\": ", key);
+    lmb_str_json(out, value);
+}
+
+static void add_path(
+    lmb_str *out, const char *key, const char *folder, const char *name)
+{
+    lmb_str path = {0};
+    lmb_str_printf(&path, "%s/%s", folder, name);
+    if (path.text != NULL)
+        add_text(out, key, path.text);
+    out->failed = out->failed || path.failed;
+    lmb_str_fini(&path);
+}
+
+/* The numbers as `eval --json` gives them: percent, and AP as fractions. */
+static void add_run_json(lmb_str *out, const demo *d, int i)
+{
+    const double *score = d->row[i].score;
+    lmb_str_printf(out, "%s\n  {\"name\": ", i > 0 ? "," : "");
+    lmb_str_json(out, runs[i].name);
+    add_text(out, "network", runs[i].model);
+    lmb_str_add(out, ", \"method\": ");
+    if (runs[i].method != NULL)
+        lmb_str_json(out, runs[i].method);
+    else
+        lmb_str_add(out, "null");
+    if (i < FIRST_DETECTOR) {
+        add_number(out, "top1", score[LMB_TOP1]);
+        add_number(out, "top1_error",
+            binomial_error(score[LMB_TOP1], d->row[i].count));
+        add_number(out, "top5", score[LMB_TOP5]);
+    } else {
+        add_number(out, "AP", score[LMB_AP]);
+        add_number(out, "AP50", score[LMB_AP50]);
+        add_number(out, "AP75", score[LMB_AP75]);
+    }
+    add_number(out, "count", (double)d->row[i].count);
+    add_number(out, "images_per_second", d->row[i].images_per_second);
+    add_number(out, "parameters", (double)d->row[i].parameters);
+    add_path(out, "weights", d->row[i].dir, LMB_RUN_STUDENT);
+    lmb_str_add(out, "}");
+}
+
+static lmb_status print_json(const demo *d)
+{
+    lmb_str out = {0};
+    lmb_str_add(&out, "{\"runs\": [");
+    for (int i = 0; i < d->n_runs; i++)
+        add_run_json(&out, d, i);
+    lmb_str_add(&out, "]");
+    add_path(&out, "report", d->out, "report.html");
+    if (d->n_runs > FIRST_DETECTOR)
+        add_path(&out, "report_detectors", d->out, "report-detectors.html");
+    lmb_str_add(&out, "}\n");
+    return cli_put_str(&out);
 }
 
 static lmb_status print_table(const demo *d)
@@ -283,7 +353,7 @@ static lmb_status run(cli *c)
     for (int i = 0; i < d.n_runs; i++)
         LMB_TRY(train(&d, i));
     LMB_TRY(write_report(&d));
-    return print_table(&d);
+    return c->json ? print_json(&d) : print_table(&d);
 }
 
 const cli_command cmd_demo = {

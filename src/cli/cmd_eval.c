@@ -3,6 +3,8 @@
  * are worth (eval_boxes.c). */
 #include "cli/eval_boxes.h"
 #include "cli/open.h"
+#include "cli/run.h"
+#include "train/class_names.h"
 
 #include <math.h>
 #include <string.h>
@@ -39,7 +41,10 @@ static lmb_status open_network(const cli *c, const lmb_run_config *run,
         c, run->student, mean, std, lmb_dataset_input(data), out, &about));
     const int64_t size = about.size;
     lmb_network_expect_rgb(out, about.channels);
+    const lmb_status st =
+        lmb_check_class_names(cli_value(c, "weights"), &about, data, true);
     lmb_weights_about_fini(&about);
+    LMB_TRY(st);
     if (run->pictures.size > 0 || size == 0 || lmb_dataset_is_detection(data) ||
         lmb_dataset_size(data, &height, &width))
         return LMB_OK;
@@ -152,11 +157,17 @@ static lmb_status check_task(
 }
 
 static lmb_status evaluate_classes(const cli *c, const lmb_network *net,
-    const lmb_dataset *data, const lmb_eval_spec *spec)
+    const lmb_dataset *data, const lmb_eval_spec *asked)
 {
     lmb_eval_result result = {0};
-    LMB_TRY(lmb_evaluate(net, data, spec, &result));
-    const lmb_status st = print(c, &result, lmb_dataset_class_names(data));
+    lmb_eval_spec spec = *asked;
+    cli_progress progress = {.c = c};
+    spec.on_images = cli_progress_images;
+    spec.user = &progress;
+    lmb_status st = lmb_evaluate(net, data, &spec, &result);
+    cli_progress_end(&progress);
+    LMB_TRY(st);
+    st = print(c, &result, lmb_dataset_class_names(data));
     lmb_eval_fini(&result);
     return st;
 }

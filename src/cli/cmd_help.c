@@ -23,6 +23,9 @@ static lmb_status method_help(const lmb_method *m)
     lmb_opt_help(m->opts, &out);
     add_options(&out, "detectors", m->detector_options);
     add_options(&out, "two-stage detectors", m->two_stage_options);
+    if (m->two_stage_weight > 0)
+        lmb_str_printf(
+            &out, "\nweight of two-stage detectors: %g\n", m->two_stage_weight);
     return cli_put_str(&out);
 }
 
@@ -31,7 +34,11 @@ static lmb_status config_help(void)
     lmb_str out = {0};
     lmb_str_add(&out,
         "Configuration files are YAML; keys are matched without case, and a\n"
-        "later file, --set KEY=VALUE and flags win, in this order.\n\n"
+        "later file, --set KEY=VALUE and flags win, in this order.\n");
+    lmb_str_printf(&out,
+        "A run has at most %d methods, %d teachers and %d stages.\n\n",
+        (int)LMB_MAX_METHODS, (int)LMB_MAX_TEACHERS, (int)LMB_MAX_STAGES);
+    lmb_str_add(&out,
         "  _base_: FILE | [FILE, ...]   read first, relative to this file\n"
         "  student: NAME                also `model`\n"
         "  teachers:                    or `teacher: NAME` and "
@@ -46,7 +53,9 @@ static lmb_status config_help(void)
         "  methods: [NAME, ...]         or, with options:\n"
         "    - name: NAME\n"
         "      weight: W\n"
-        "      warmup: EPOCHS\n"
+        "      warmup: EPOCHS           of the run, or of each stage that "
+        "begins "
+        "anew\n"
         "      schedule: constant|linear|cosine   how the weight falls\n"
         "      map: ['teacher.f3 -> student.f2']\n"
         "      options: {KEY: VALUE}    `limbeck help METHOD` lists them\n"
@@ -75,15 +84,17 @@ static lmb_status config_help(void)
         "  train:                       keys, defaults and ranges:\n"
         "    cache: DIR                 of the teacher's logits: kept there, "
         "and read\n"
-        "    decay_epochs: [E, E, ...]  after which the learning rate falls\n");
+        "    decay_epochs: [E, E, ...]  after which the learning rate falls; "
+        "of each stage that\n"
+        "                               begins anew, if all are within it\n");
     lmb_opt_help(lmb_train_opts_table, &out);
     lmb_str_add(&out,
         "\nDetectors have other defaults: epochs 12, batch 8, weight_decay "
         "0.0001, clip_norm 35,\nteacher_check 100.\n"
         "mdistiller's files (DISTILLER, SOLVER, and a section for the "
         "method) are read as they are\nfor the methods that are here: KD, DKD, "
-        "AT, FitNet, RKD, SP, and training alone;\ngive --data and "
-        "--teacher-weights.\n");
+        "AT, FitNet, RKD, SP, and training alone;\ngive --data, --out and, "
+        "with a method, --teacher-weights.\n");
     return cli_put_str(&out);
 }
 

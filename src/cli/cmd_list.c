@@ -137,6 +137,19 @@ static void list_ops(bool json, lmb_str *out)
     lmb_str_add(out, json ? "\n]\n" : "");
 }
 
+/* A shape is text as it is an array of JSON: "[1, 64, 32, 32]". */
+static void tap_row(const char *name, const lmb_shape *shape, bool json,
+    bool first, lmb_str *out)
+{
+    if (!json) {
+        lmb_str_printf(out, "%-22s %s\n", name, lmb_shape_text(shape));
+        return;
+    }
+    lmb_str_add(out, first ? "\n{\"name\": " : ",\n{\"name\": ");
+    lmb_str_json(out, name);
+    lmb_str_printf(out, ", \"shape\": %s}", lmb_shape_text(shape));
+}
+
 static lmb_status list_taps(const char *name, bool json, lmb_str *out)
 {
     lmb_model_spec spec;
@@ -145,8 +158,7 @@ static lmb_status list_taps(const char *name, bool json, lmb_str *out)
     LMB_TRY(lmb_model_spec_describe(&spec, 0, 0, &info));
     lmb_str_add(out, json ? "[" : "");
     for (int i = 0; i < info.n_taps; i++)
-        named(out, json, i == 0, info.taps[i].name, "shape",
-            lmb_shape_text(&info.taps[i].shape));
+        tap_row(info.taps[i].name, &info.taps[i].shape, json, i == 0, out);
     lmb_str_add(out, json ? "\n]\n" : "");
     return LMB_OK;
 }

@@ -26,6 +26,7 @@ static const cli_flag flags[] = {
     {"step", "N", "training step, from 0: random masks depend on it", NULL,
         NULL},
     {"set", "KEY=VALUE", "an option of the method (repeats)", NULL, NULL},
+    {"temperature", "T", "the same as --set temperature=T", "T|kd-T", NULL},
     {"map", "PAIR", "'teacher.f3 -> student.f2' (repeats)", NULL, NULL},
     {"grad", "[TAP=]FILE", "writes the gradient by a student's tap (repeats)",
         NULL, NULL},
@@ -249,20 +250,35 @@ static const char *bare_option(const char *text, const char *method)
     return text;
 }
 
+/* The text of an option that a flag sets; *out NULL: it sets none. */
+static lmb_status option_of(
+    const cli *c, const cli_given *g, const char *method, const char **out)
+{
+    *out = NULL;
+    if (strcmp(g->flag->name, "set") == 0)
+        *out = bare_option(g->value, method);
+    if (strcmp(g->flag->name, "temperature") != 0)
+        return LMB_OK;
+    *out = lmb_arena_printf(c->arena, "temperature=%s", g->value);
+    return *out != NULL ? LMB_OK
+                        : LMB_FAIL(LMB_ENOMEM, "out of memory: option");
+}
+
 static lmb_status read_texts(const cli *c, const char *method, job *j)
 {
     const size_t most = LMB_COUNT(j->options);
     for (size_t i = 0; i < c->n_given; i++) {
         const cli_given *g = &c->given[i];
-        const bool set = strcmp(g->flag->name, "set") == 0;
-        int *n = set ? &j->in.n_options : &j->in.n_map;
-        if (!set && strcmp(g->flag->name, "map") != 0)
+        const char *option = NULL;
+        LMB_TRY(option_of(c, g, method, &option));
+        int *n = option != NULL ? &j->in.n_options : &j->in.n_map;
+        if (option == NULL && strcmp(g->flag->name, "map") != 0)
             continue;
         if ((size_t)*n == most)
             return LMB_FAIL(
                 LMB_EUSAGE, "limbeck loss: more than %zu %s", most, g->spelled);
-        (set ? j->options : j->map)[(*n)++] =
-            set ? bare_option(g->value, method) : g->value;
+        (option != NULL ? j->options : j->map)[(*n)++] =
+            option != NULL ? option : g->value;
     }
     j->in.options = j->options;
     j->in.map = j->map;

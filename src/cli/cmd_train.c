@@ -4,7 +4,6 @@
 static const cli_flag flags[] = {
     {"resume", NULL, "go on exactly where the run in --out stopped", NULL,
         NULL},
-    {"force", NULL, "go on although a check says no", NULL, NULL},
     {0},
 };
 
@@ -19,6 +18,7 @@ const cli_command cmd_train = {
     .title = "trains a network without a teacher",
     .flags = flags,
     .config = "*student|teacher|teacher-weights|teacher-mean|teacher-std|"
-              "method|temperature|map|ce-weight|teacher-check|cache|inherit",
+              "teacher-input|method|temperature|map|ce-weight|teacher-check|"
+              "cache|inherit",
     .run = run,
 };

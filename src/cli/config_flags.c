@@ -41,7 +41,9 @@ static const cli_flag flags[] = {
     {"map", "PAIRS", "taps to compare: 'teacher.f3 -> student.f2, ...'", NULL,
         "method.map"},
     {"ce-weight", "W", "weight of cross-entropy", NULL, "ce_weight"},
-    {"decay-epochs", "E,E,..", "epochs after which the learning rate falls",
+    {"decay-epochs", "E,E,..",
+        "epochs after which the learning rate falls, of the run or of each "
+        "stage that begins anew",
         NULL, "train.decay_epochs"},
     {"cache", "DIR", "keep the teacher's logits of each epoch, and read them",
         NULL, "train.cache"},

@@ -1,6 +1,7 @@
 /* eval_detector.c: limbeck eval of a detector: run over a set, scored as files
  * of results are scored. */
 #include "cli/eval_boxes.h"
+#include "cli/run.h"
 
 #include "base/clock.h"
 #include "train/detector.h"
@@ -70,6 +71,7 @@ static lmb_status find_boxes(
 {
     lmb_detector *d = NULL;
     lmb_eval_spec spec = *asked;
+    cli_progress progress = {.c = c};
     const lmb_detector_opts opts = {
         .bf16 = spec.bf16,
         .allow_reference = spec.allow_reference,
@@ -78,10 +80,13 @@ static lmb_status find_boxes(
     set_sides(c, net, &spec.pictures);
     memcpy(spec.mean, net->mean, sizeof spec.mean);
     memcpy(spec.std, net->std, sizeof spec.std);
+    spec.on_images = cli_progress_images;
+    spec.user = &progress;
     LMB_TRY(lmb_detector_new(net, &opts, NULL, &d));
     const double start = lmb_clock_now();
     const lmb_status st = lmb_detect_all(d, j->data, &spec, &j->dt, &j->n_dt);
     j->seconds = lmb_clock_now() - start;
+    cli_progress_end(&progress);
     lmb_detector_free(d);
     return st;
 }

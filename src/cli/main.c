@@ -73,9 +73,11 @@ static lmb_status run(cli *c)
 static void print_log(lmb_log_level level, const char *text, void *user)
 {
     const cli *c = user;
+    if (c->quiet)
+        return; /* errors alone, which are no log */
     if (level == LMB_LOG_WARNING)
         (void)fprintf(stderr, "warning: %s\n", text);
-    else if (level == LMB_LOG_INFO && !c->quiet)
+    else if (level == LMB_LOG_INFO)
         (void)fprintf(stderr, "%s\n", text);
 }
 

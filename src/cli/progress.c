@@ -52,14 +52,13 @@ static void add_scores(lmb_str *out, const lmb_row *row)
                 row->task->digits, row->score[i]);
 }
 
-/* "[####----]", how much of the epoch is done. */
-static void add_bar(lmb_str *out, const lmb_progress *p)
+/* "[####----]", how much is done. */
+static void add_bar(lmb_str *out, int64_t done, int64_t all)
 {
     enum { WIDTH = 12 };
-    const int64_t all = p->steps_per_epoch > 0 ? p->steps_per_epoch : 1;
     lmb_str_add(out, "[");
     for (int64_t i = 0; i < WIDTH; i++)
-        lmb_str_add(out, i < WIDTH * p->step_in_epoch / all ? "#" : "-");
+        lmb_str_add(out, all > 0 && i < WIDTH * done / all ? "#" : "-");
     lmb_str_add(out, "] ");
 }
 
@@ -67,7 +66,7 @@ static void add_progress(lmb_str *out, const lmb_progress *p, bool bar)
 {
     const lmb_row *row = &p->so_far;
     if (bar)
-        add_bar(out, p);
+        add_bar(out, p->step_in_epoch, p->steps_per_epoch);
     lmb_str_printf(out, "epoch %lld/%lld  %lld/%lld  ", (long long)p->epoch,
         (long long)p->epochs, (long long)p->step_in_epoch,
         (long long)p->steps_per_epoch);
@@ -76,6 +75,18 @@ static void add_progress(lmb_str *out, const lmb_progress *p, bool bar)
     lmb_str_printf(out, "  lr %.4g  %.0f images/s  left ", row->lr,
         row->images_per_second);
     add_duration(out, p->seconds_left);
+}
+
+/* Over the line before on a terminal, on a line of its own elsewhere. */
+static void draw(cli_progress *p, lmb_str *line, bool terminal)
+{
+    /* A line that wraps could not be drawn over. */
+    const size_t width = (size_t)cli_terminal_width() - 1;
+    if (terminal && line->length > width)
+        line->text[width] = '\0';
+    if (line->text != NULL)
+        (void)fprintf(stderr, terminal ? "\r\033[K%s" : "%s\n", line->text);
+    p->line_open = terminal;
 }
 
 static void on_step(const lmb_progress *p, void *user)
@@ -91,13 +102,7 @@ static void on_step(const lmb_progress *p, void *user)
         return;
     lmb_str line = {0};
     add_progress(&line, p, terminal);
-    /* A line that wraps could not be drawn over. */
-    const size_t width = (size_t)cli_terminal_width() - 1;
-    if (terminal && line.length > width)
-        line.text[width] = '\0';
-    if (line.text != NULL)
-        (void)fprintf(stderr, terminal ? "\r\033[K%s" : "%s\n", line.text);
-    progress->line_open = terminal;
+    draw(progress, &line, terminal);
     progress->last_line = t;
     lmb_str_fini(&line);
 }
@@ -107,6 +112,31 @@ void cli_progress_end(cli_progress *p)
     if (p->line_open)
         (void)fputs("\r\033[K", stderr);
     p->line_open = false;
+}
+
+void cli_progress_images(int64_t done, int64_t count, void *user)
+{
+    enum { LINE_SECONDS = 60 };
+    cli_progress *p = user;
+    const bool terminal = cli_terminal();
+    const double t = lmb_clock_now();
+    if (done == 0)
+        p->eval_begun = p->eval_line = t;
+    if (done == count)
+        cli_progress_end(p);
+    if (p->c->quiet || done == 0 || done == count ||
+        t - p->eval_line < (terminal ? 0.2 : LINE_SECONDS))
+        return;
+    const double rate = (double)done / (t - p->eval_begun);
+    lmb_str line = {0};
+    if (terminal)
+        add_bar(&line, done, count);
+    lmb_str_printf(&line, "evaluating %lld/%lld  %.*f images/s  left ",
+        (long long)done, (long long)count, rate < 10 ? 1 : 0, rate);
+    add_duration(&line, (double)(count - done) / rate);
+    draw(p, &line, terminal);
+    p->eval_line = t;
+    lmb_str_fini(&line);
 }
 
 static void on_row(const lmb_row *row, void *user)
@@ -156,6 +186,7 @@ void cli_progress_observer(cli_progress *p, lmb_observer *out)
         .on_start = on_start,
         .on_step = on_step,
         .on_row = on_row,
+        .on_images = cli_progress_images,
         .user = p,
         .stop = cli_signal(),
     };

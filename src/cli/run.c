@@ -53,9 +53,22 @@ static lmb_status resume_config(
     LMB_GOTO(cli_config(c, config), st, done);
     LMB_GOTO(lmb_config_resolve(config, run), st, done);
     LMB_GOTO(lmb_config_same_run(&before, run), st, done);
+    /* Of 1 and of nothing, which are the same, the state's hash differs. */
+    for (int i = 0; i < run->n_teachers; i++)
+        run->teachers[i].input = before.teachers[i].input;
 done:
     lmb_run_config_fini(&before);
     lmb_str_fini(&path);
+    return st;
+}
+
+/* Before the long work: can it be written, and read by --resume? */
+static lmb_status check_text(
+    const lmb_run_config *run, const lmb_config *config)
+{
+    lmb_str text = {0};
+    const lmb_status st = lmb_config_text(run, config, &text);
+    lmb_str_fini(&text);
     return st;
 }
 
@@ -72,7 +85,8 @@ static lmb_status configure(
     run->resume = resume;
     run->force = cli_has(c, "force");
     /* Either verb goes on with any run. */
-    return check_kind(run, resume ? run->n_methods > 0 : distil);
+    LMB_TRY(check_kind(run, resume ? run->n_methods > 0 : distil));
+    return resume ? LMB_OK : check_text(run, config);
 }
 
 /* --- the run */
@@ -103,6 +117,7 @@ lmb_status cli_run_train(cli *c, bool distil)
     progress.log_every = run_config.train.log_every;
     LMB_GOTO(train(c, &progress, &run_config, &run, &result), st, done);
 done:
+    cli_progress_end(&progress);
     lmb_run_result_fini(&result);
     lmb_run_free(run);
     lmb_run_config_fini(&run_config);

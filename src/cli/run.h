@@ -16,11 +16,15 @@ typedef struct cli_progress {
     const lmb_config *config; /* with origins, for config.yaml */
     int64_t log_every;
     double last_line; /* seconds; when the terminal's line was redrawn */
+    double eval_begun, eval_line; /* the same of an evaluation */
     bool line_open; /* a line without its end is on the terminal */
 } cli_progress;
 
 /* Fills the calls; `p` must outlive the run. */
 void cli_progress_observer(cli_progress *p, lmb_observer *out);
+/* lmb_eval_spec.on_images: a bar on a terminal, elsewhere a line a minute;
+ * user: a cli_progress. */
+void cli_progress_images(int64_t done, int64_t count, void *user);
 /* Ends an open line of the terminal. */
 void cli_progress_end(cli_progress *p);
 

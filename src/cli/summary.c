@@ -13,6 +13,23 @@ static void add_network(lmb_str *out, const char *role, const lmb_network *net)
         net->text, (long long)lmb_params_trainable(net->params), net->classes);
 }
 
+/* Those that a stage can still see; of a run of one stage all. */
+static void add_decays(
+    lmb_str *out, const lmb_run_facts *f, const lmb_stage_facts *s)
+{
+    const lmb_train_opts *t = &f->config->train;
+    int n = 0;
+    if (t->schedule != LMB_SCHEDULE_MULTISTEP)
+        return;
+    for (int i = 0; i < s->n_decays; i++) {
+        if (f->n_stages > 1 && s->decay_epochs[i] >= (double)s->last)
+            continue;
+        if (n++ == 0)
+            lmb_str_printf(out, " times %g after", t->decay_rate);
+        lmb_str_printf(out, "%s %g", n > 1 ? "," : "", s->decay_epochs[i]);
+    }
+}
+
 static void add_schedule(lmb_str *out, const lmb_run_facts *f)
 {
     const lmb_train_opts *t = &f->config->train;
@@ -21,13 +38,11 @@ static void add_schedule(lmb_str *out, const lmb_run_facts *f)
         (long long)t->epochs, t->epochs == 1 ? "" : "s",
         (long long)f->steps_per_epoch, (long long)t->batch, (long long)t->seed,
         t->optimizer == LMB_OPTIM_ADAMW ? "AdamW, " : "", f->lr);
-    if (t->schedule == LMB_SCHEDULE_MULTISTEP && f->n_decays > 0) {
-        lmb_str_printf(out, " times %g after", t->decay_rate);
-        for (int i = 0; i < f->n_decays; i++)
-            lmb_str_printf(out, "%s %g", i > 0 ? "," : "", f->decay_epochs[i]);
-    } else if (t->schedule == LMB_SCHEDULE_COSINE) {
-        lmb_str_printf(out, " to %g by a cosine", t->min_lr);
-    }
+    if (f->n_stages == 1)
+        add_decays(out, f, &f->stages[0]);
+    if (t->schedule == LMB_SCHEDULE_COSINE)
+        lmb_str_printf(out, " to %g by a cosine%s", t->min_lr,
+            f->lr_restarts ? " in each stage" : "");
     lmb_str_add(out, "\n");
 }
 
@@ -38,6 +53,7 @@ static void add_precision(lmb_str *out, const lmb_run_facts *f)
     lmb_str_printf(out, "precision  %s%s, %d threads\n",
         f->bf16 ? "bf16" : "f32",
         asked != LMB_PRECISION_AUTO ? why[asked]
+            : f->resumed            ? " (auto: as the run began)"
             : f->bf16               ? " (auto: this CPU has it at speed)"
                                     : " (auto: this CPU has no fast bf16)",
         f->threads);
@@ -45,7 +61,7 @@ static void add_precision(lmb_str *out, const lmb_run_facts *f)
 
 static void add_teacher_check(lmb_str *out, const lmb_run_facts *f, int i)
 {
-    if (isnan(f->teacher_score[i]) && f->start_step > 0)
+    if (isnan(f->teacher_score[i]) && f->resumed)
         return; /* it was tried when the run began */
     if (isnan(f->teacher_score[i]))
         lmb_str_add(out, "teacher    was not tried (--teacher-check N)\n");
@@ -62,29 +78,108 @@ static void add_stages(lmb_str *out, const lmb_run_facts *f)
         const lmb_stage_facts *s = &f->stages[i];
         lmb_str_printf(out, "stage %d    epochs %lld to %lld, lr %g", i + 1,
             (long long)s->first, (long long)s->last, s->lr);
+        add_decays(out, f, s);
         if (s->teacher >= 0)
             lmb_str_printf(out, ", teacher %s", f->teachers[s->teacher].text);
         lmb_str_add(out, "\n");
     }
 }
 
-static void add_terms(lmb_str *out, const lmb_run_facts *f)
+/* Stages first .. last (from 0); nothing if these are all. */
+static void add_stage_numbers(lmb_str *out, const char *before,
+    const lmb_run_facts *f, int first, int last, const char *after)
 {
-    lmb_str_printf(out, "loss       %g %s", f->task_weight,
+    if (first == 0 && last == f->n_stages - 1)
+        return;
+    lmb_str_printf(
+        out, "%sstage%s %d", before, last > first ? "s" : "", first + 1);
+    if (last > first)
+        lmb_str_printf(out, " to %d", last + 1);
+    lmb_str_add(out, after);
+}
+
+/* The last of the stages behind `first` that are as it is. */
+typedef bool same_stage(const lmb_stage_facts *a, const lmb_stage_facts *b);
+static int last_alike(const lmb_run_facts *f, int first, same_stage *same)
+{
+    int last = first;
+    while (
+        last + 1 < f->n_stages && same(&f->stages[first], &f->stages[last + 1]))
+        last++;
+    return last;
+}
+
+/* It never comes to its whole weight. */
+static bool warms_too_long(const lmb_term *t)
+{
+    return t->warmup > (double)t->epochs;
+}
+
+static bool same_loss(const lmb_stage_facts *a, const lmb_stage_facts *b)
+{
+    bool same = a->n_terms == b->n_terms && a->task_weight == b->task_weight;
+    for (int i = 0; i < a->n_terms && same; i++) {
+        const lmb_term *s = &a->terms[i], *t = &b->terms[i];
+        same = s->method == t->method && s->weight == t->weight &&
+            s->schedule == t->schedule && s->warmup == t->warmup &&
+            warms_too_long(s) == warms_too_long(t);
+    }
+    return same;
+}
+
+static void add_terms(
+    lmb_str *out, const lmb_run_facts *f, const lmb_stage_facts *s)
+{
+    lmb_str_printf(out, "loss       %g %s", s->task_weight,
         lmb_task_is_detection(f->task) ? "detection" : "cross-entropy");
-    for (int i = 0; i < f->n_terms; i++) {
-        const lmb_term *t = &f->terms[i];
+    for (int i = 0; i < s->n_terms; i++) {
+        const lmb_term *t = &s->terms[i];
         lmb_str_printf(out, " + %g %s", t->weight, t->method->name);
         if (t->schedule != LMB_TERM_CONSTANT)
             lmb_str_printf(
                 out, ", falling (%s)", lmb_term_schedules[t->schedule]);
-        if (t->warmup > 0)
-            lmb_str_printf(out, " (warm-up %g epochs%s)", t->warmup,
-                t->warmup > (double)f->config->train.epochs
-                    ? ", more than the run has: method.warmup"
-                    : "");
+        const char *what =
+            t->epochs < f->config->train.epochs ? "stage" : "run";
+        if (t->warmup > 0 && warms_too_long(t))
+            lmb_str_printf(out,
+                " (warm-up %g epochs, more than the %s has: method.warmup)",
+                t->warmup, what);
+        else if (t->warmup > 0)
+            lmb_str_printf(out, " (warm-up %g epochs)", t->warmup);
     }
-    lmb_str_add(out, "\n");
+}
+
+/* A line for each stage that differs from the one before. */
+static void add_losses(lmb_str *out, const lmb_run_facts *f)
+{
+    for (int i = 0, last; i < f->n_stages; i = last + 1) {
+        last = last_alike(f, i, same_loss);
+        add_terms(out, f, &f->stages[i]);
+        add_stage_numbers(out, " (", f, i, last, ")");
+        lmb_str_add(out, "\n");
+    }
+}
+
+static const char *pairs_of(const lmb_stage_facts *s)
+{
+    return s->pairs != NULL ? s->pairs : "";
+}
+
+static bool same_pairs(const lmb_stage_facts *a, const lmb_stage_facts *b)
+{
+    return strcmp(pairs_of(a), pairs_of(b)) == 0;
+}
+
+static void add_pairs(lmb_str *out, const lmb_run_facts *f)
+{
+    for (int i = 0, last; i < f->n_stages; i = last + 1) {
+        last = last_alike(f, i, same_pairs);
+        if (f->stages[i].n_terms == 0)
+            continue;
+        lmb_str_add(out, "pairs of taps (student <- teacher)");
+        add_stage_numbers(out, ", ", f, i, last, "");
+        lmb_str_printf(out, ":\n%s", pairs_of(&f->stages[i]));
+    }
 }
 
 static void add_data(lmb_str *out, const lmb_run_facts *f)
@@ -118,15 +213,12 @@ lmb_status cli_print_plan(const cli *c, const lmb_run *run)
     add_data(&out, &f);
     add_schedule(&out, &f);
     add_precision(&out, &f);
-    add_terms(&out, &f);
+    add_losses(&out, &f);
     add_stages(&out, &f);
     if (f.config->cache != NULL)
         lmb_str_printf(&out, "cache      %s\n", f.config->cache);
-    if (f.n_terms > 0) {
-        lmb_str_add(&out, "pairs of taps (student <- teacher):\n");
-        LMB_GOTO(lmb_run_pairs_text(run, &out), st, done);
-    }
-    if (f.start_step > 0)
+    add_pairs(&out, &f);
+    if (f.resumed)
         lmb_str_printf(
             &out, "resumed    at step %lld\n", (long long)f.start_step);
     LMB_GOTO(lmb_str_status(&out), st, done);

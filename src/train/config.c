@@ -8,7 +8,7 @@
 
 lmb_status lmb_config_init(lmb_config *c)
 {
-    *c = (lmb_config){0};
+    *c = (lmb_config){.place = 1};
     return lmb_arena_new(&c->arena);
 }
 
@@ -37,6 +37,7 @@ static const lmb_config_key keys[] = {
     {"teachers.0.weights", "teacher_weights|teacher.weights"},
     {"teachers.0.mean", "teacher_mean|teacher.mean"},
     {"teachers.0.std", "teacher_std|teacher.std"},
+    {"teachers.0.input", "teacher_input|teacher.input"},
     {"ce_weight", "train.ce_weight"},
     {"init", NULL},
     {"out", "work_dir|output_dir"},
@@ -88,18 +89,41 @@ static const char *field_of(const char *key, const char *list)
     return *at == '.' ? at + 1 : NULL;
 }
 
+/* Lists of maps and the fields of their items; a dot ends what has keys of its
+ * own below it. */
+typedef struct list_row {
+    const char *name;
+    const char *fields[7];
+} list_row;
+
+static const list_row lists[] = {
+    {"teachers.", {"model", "weights", "input", "mean", "std"}},
+    {"stages.", {"teacher", "until", "lr", "methods"}},
+    {"methods.", {"name", "weight", "warmup", "map", "schedule", "options."}},
+};
+
+/* The list that `key` is of an item of, and its field; NULL: of none. */
+static const list_row *list_of(const char *key, const char **field)
+{
+    for (size_t i = 0; i < LMB_COUNT(lists); i++) {
+        *field = field_of(key, lists[i].name);
+        if (*field != NULL)
+            return &lists[i];
+    }
+    return NULL;
+}
+
 static bool is_list_key(const char *key)
 {
-    const char *field = field_of(key, "teachers.");
-    if (field != NULL)
-        return lmb__config_among("model|weights|input|mean|std", field);
-    field = field_of(key, "stages.");
-    if (field != NULL)
-        return lmb__config_among("teacher|until|lr|methods", field);
-    field = field_of(key, "methods.");
-    return field != NULL &&
-        (lmb__config_among("name|weight|warmup|map|schedule", field) ||
-            strncmp(field, "options.", 8) == 0);
+    const char *field = NULL;
+    const list_row *l = list_of(key, &field);
+    for (int i = 0; l != NULL && l->fields[i] != NULL; i++) {
+        const size_t n = strlen(l->fields[i]);
+        if (strncmp(field, l->fields[i], n) == 0 &&
+            (field[n] == '\0') != (l->fields[i][n - 1] == '.'))
+            return true;
+    }
+    return false;
 }
 
 /* Keys whose first part is a method's name: options of that method. */
@@ -141,13 +165,63 @@ static const char *canonical(lmb_arena *arena, const char *key)
 
 /* --- errors --------------------------------------------------------------- */
 
+static lmb_status no_such_key(const char *origin, const char *key)
+{
+    return LMB_FAIL(LMB_EUSAGE,
+        "%s: unknown key '%s'; `limbeck help config` lists them all", origin,
+        key);
+}
+
+/* Has a method an option of this name? */
+static bool is_option(const char *name)
+{
+    int count = 0;
+    const lmb_method *const *all = lmb_methods(&count);
+    for (int i = 0; i < count; i++)
+        if (lmb_opt_find(all[i]->opts, name) != NULL)
+            return true;
+    return false;
+}
+
+/* What an unknown field of a list's item may have meant. Options of a method
+ * are below `options`. */
+static lmb_status unknown_field(
+    const char *origin, const char *key, const list_row *l, const char *field)
+{
+    char part[64];
+    const int before = (int)(field - key);
+    size_t n = 0;
+    (void)snprintf(part, sizeof part, "%.*s", (int)strcspn(field, "."), field);
+    while (l->fields[n] != NULL)
+        n++;
+    const bool method = strcmp(l->name, "methods.") == 0;
+    if (method && field[strlen(part)] == '\0' && is_option(part))
+        return LMB_FAIL(LMB_EUSAGE,
+            "%s: unknown key '%s'; did you mean '%.*soptions.%s'?", origin, key,
+            before, key, part);
+    const char *near = lmb_str_nearest(part, l->fields, n);
+    if (near == NULL)
+        return no_such_key(origin, key);
+    return LMB_FAIL(LMB_EUSAGE,
+        "%s: unknown key '%s'; did you mean '%.*s%s%s'?", origin, key, before,
+        key, near, near[strlen(near) - 1] == '.' ? "KEY" : "");
+}
+
 /* What an unknown key may have meant: canonical names and their tails. */
-static lmb_status unknown_key(const char *origin, const char *key)
+static lmb_status unknown_key(
+    lmb_arena *arena, const char *origin, const char *key)
 {
     enum { MOST = 128 };
     char text[MOST][48];
     const char *names[MOST];
     size_t n = 0;
+    const char *field = NULL;
+    const char *tidied = tidy(arena, key);
+    if (tidied == NULL)
+        return LMB_FAIL(LMB_ENOMEM, "out of memory: configuration");
+    const list_row *l = list_of(tidied, &field);
+    if (l != NULL)
+        return unknown_field(origin, tidied, l, field);
     for (const lmb_config_key *k = keys; k->name != NULL && n + 1 < MOST; k++)
         names[n++] = k->name;
     for (const lmb_opt *row = lmb_picture_opts_table;
@@ -164,17 +238,15 @@ static lmb_status unknown_key(const char *origin, const char *key)
         names[n] = text[n];
         n++;
     }
-    const char *extra[] = {"model", "teacher", "teacher_weights", "data",
-        "method", "teacher.weights"};
+    const char *extra[] = {"model", "teacher", "teacher_weights",
+        "teacher_input", "data", "method", "teacher.weights", "teacher.input"};
     for (size_t i = 0; i < LMB_COUNT(extra) && n < MOST; i++)
         names[n++] = extra[i];
     const char *near = lmb_str_nearest(key, names, n);
     if (near != NULL)
         return LMB_FAIL(LMB_EUSAGE, "%s: unknown key '%s'; did you mean '%s'?",
             origin, key, near);
-    return LMB_FAIL(LMB_EUSAGE,
-        "%s: unknown key '%s'; `limbeck help config` lists them all", origin,
-        key);
+    return no_such_key(origin, key);
 }
 
 lmb_status lmb__config_at(const char *origin, lmb_status st)
@@ -247,11 +319,12 @@ static lmb_status check_value(
         lmb_opt_set(lmb_train_opts_table, &scratch, "train", key + 6, value));
 }
 
-static lmb_status put(
-    lmb_config *c, const char *key, const char *value, const char *origin)
+static lmb_status put(lmb_config *c, const char *key, const char *value,
+    const char *origin, const lmb_config_entry *replaced)
 {
     lmb_config_entry e = {lmb_arena_strdup(c->arena, key),
-        lmb_arena_strdup(c->arena, value), lmb_arena_strdup(c->arena, origin)};
+        lmb_arena_strdup(c->arena, value), lmb_arena_strdup(c->arena, origin),
+        c->place, replaced};
     if (e.key == NULL || e.value == NULL || e.origin == NULL)
         return LMB_FAIL(LMB_ENOMEM, "out of memory: configuration");
     LMB_TRY(LMB_GROW(c->entries, c->count, c->capacity));
@@ -259,20 +332,35 @@ static lmb_status put(
     return LMB_OK;
 }
 
+/* A copy of the entry of a key; NULL if there is none. */
+static lmb_status keep(lmb_config *c, const char *key, lmb_config_entry **out)
+{
+    const lmb_config_entry *e = lmb_config_find(c, key);
+    if (e == NULL)
+        return LMB_OK;
+    *out = lmb_arena_alloc(c->arena, sizeof **out);
+    if (*out == NULL)
+        return LMB_FAIL(LMB_ENOMEM, "out of memory: configuration");
+    **out = *e;
+    return LMB_OK;
+}
+
 lmb_status lmb_config_set(
     lmb_config *c, const char *key, const char *value, const char *origin)
 {
     const char *name = canonical(c->arena, key);
+    lmb_config_entry *replaced = NULL;
     if (name == NULL)
-        return unknown_key(origin, key);
+        return unknown_key(c->arena, origin, key);
     LMB_TRY(check_value(name, value, origin));
     /* A teacher's model says nothing about the weights given elsewhere. */
     if (strcmp(name, "teachers") == 0 && !lmb__config_is_model_list(value))
         name = "teachers.0.model";
+    LMB_TRY(keep(c, name, &replaced));
     lmb__config_erase(c, name);
     if (strcmp(name, "teachers.0.model") == 0)
         lmb__config_erase(c, "teachers.0.name");
-    return put(c, name, value, origin);
+    return put(c, name, value, origin, replaced);
 }
 
 lmb_status lmb_config_assign(

@@ -13,12 +13,17 @@ typedef struct lmb_config_entry {
     const char *key; /* "train.lr", "methods.0.options.alpha" */
     const char *value; /* a list of scalars is "a, b, c" */
     const char *origin; /* "run.yaml:12", "--lr" */
+    int place; /* lmb_config.place when it was set */
+    const struct lmb_config_entry *replaced; /* of this key, or NULL */
 } lmb_config_entry;
 
 typedef struct lmb_config {
     lmb_arena *arena;
     lmb_config_entry *entries;
     size_t count, capacity;
+    /* Each file is a place of its own, and so is what is set behind it, as the
+     * command line: numbered from 1 as they come. */
+    int place;
 } lmb_config;
 
 lmb_status lmb_config_init(lmb_config *c) LMB_MUST_CHECK;
@@ -50,13 +55,19 @@ lmb_status lmb_config_resolve(
  * `origins` (may be NULL) a comment says where each value came from. */
 lmb_status lmb_config_dump(const lmb_run_config *run, const lmb_config *origins,
     lmb_str *out) LMB_MUST_CHECK;
-/* dump, written to DIR/config.yaml. */
+/* The text of a run's config.yaml: the dump with paths that hold in any folder.
+ * EUSAGE names the key of a value that is not UTF-8, which YAML must be. */
+lmb_status lmb_config_text(const lmb_run_config *run, const lmb_config *origins,
+    lmb_str *out) LMB_MUST_CHECK;
+/* It is written to DIR/config.yaml. */
 lmb_status lmb_config_save(const lmb_run_config *run, const lmb_config *origins,
     const char *dir) LMB_MUST_CHECK;
 
 /* Whether the run of `b` is that of `a`, apart from what does not change its
- * numbers (logging, saving, loader threads). EUSAGE names the first
- * difference. */
+ * numbers (logging, saving, loader threads) and from other ways to say the same
+ * (a default that is spelt out, another path to a file). Data and weights may
+ * lie elsewhere if the run of b->out has saved a state, which knows them by a
+ * hash. EUSAGE names the first key that differs, and both values. */
 lmb_status lmb_config_same_run(
     const lmb_run_config *a, const lmb_run_config *b) LMB_MUST_CHECK;
 

@@ -2,6 +2,7 @@
 #include "train/config_impl.h"
 
 #include "base/file.h"
+#include "io/raw.h"
 #include "model/model.h"
 
 #include <math.h>
@@ -12,27 +13,99 @@ typedef struct dump {
     const lmb_run_config *run;
     const lmb_config *origins;
     lmb_str *out;
+    const char *bad; /* the first value that is not UTF-8, and its key */
+    char bad_key[64];
 } dump;
+
+/* Bytes of the character at `at` if it may stand in YAML as it is: no control
+ * character, no line break of Unicode, no mark of the byte order. Else 0, and
+ * *code is its number; -1 for a byte that is no UTF-8. */
+static size_t yaml_length(const char *at, int *code)
+{
+    const size_t n = lmb_utf8_length(at, 4); /* a zero ends it, too */
+    const unsigned char *c = (const unsigned char *)at;
+    *code = -1;
+    if (n == 1)
+        *code = c[0];
+    else if (n == 2)
+        *code = (c[0] & 0x1f) << 6 | (c[1] & 0x3f);
+    else if (n == 3)
+        *code = (c[0] & 0x0f) << 12 | (c[1] & 0x3f) << 6 | (c[2] & 0x3f);
+    const bool raw = *code >= 0x20 && (*code < 0x7f || *code > 0x9f) &&
+        *code != 0x2028 && *code != 0x2029 && *code != 0xfeff && *code < 0xfffe;
+    return raw || n == 4 ? n : 0;
+}
 
 /* A plain scalar where YAML reads it back as it is, else a quoted one. */
 static bool is_plain(const char *text)
 {
+    int code = 0;
     if (text[0] == '\0' || strchr(" -?:,[]{}#&*!|>'\"%@`~", text[0]) != NULL ||
         lmb_str_equal_nocase(text, "null"))
         return false;
-    for (const char *c = text; *c != '\0'; c++)
-        if ((unsigned char)*c < 0x20 || strchr("#,[]{}\"", *c) != NULL ||
+    for (const char *c = text; *c != '\0';) {
+        const size_t n = yaml_length(c, &code);
+        if (n == 0 || strchr("#,[]{}\"", *c) != NULL ||
             (*c == ':' && (c[1] == ' ' || c[1] == '\0')))
             return false;
+        c += n;
+    }
     return text[strlen(text) - 1] != ' ';
 }
 
-static void add_text(lmb_str *out, const char *text)
+/* In double quotes, where YAML knows JSON's escapes. */
+static void add_quoted(lmb_str *out, const char *text)
 {
+    int code = 0;
+    lmb_str_add(out, "\"");
+    while (*text != '\0') {
+        const size_t n = yaml_length(text, &code);
+        if (*text == '"' || *text == '\\')
+            lmb_str_add(out, "\\");
+        if (n > 0)
+            lmb_str_add_bytes(out, text, n);
+        else if (*text == '\n')
+            lmb_str_add(out, "\\n");
+        else
+            lmb_str_printf(out, "\\u%04x", (unsigned)code & 0xffff);
+        text += n > 0 ? n : lmb_utf8_length(text, 4);
+    }
+    lmb_str_add(out, "\"");
+}
+
+/* On one line, and never what a reader would choke on. */
+static void add_comment(lmb_str *out, const char *text)
+{
+    int code = 0;
+    while (*text != '\0') {
+        const size_t n = yaml_length(text, &code);
+        if (n > 0)
+            lmb_str_add_bytes(out, text, n);
+        else
+            lmb_str_add(out, code < 0 ? "?" : " ");
+        text += n > 0 ? n : code < 0 ? 1 : lmb_utf8_length(text, 4);
+    }
+}
+
+/* What a reader of YAML refuses is kept for the error at the end. */
+static bool is_text(dump *d, const char *text, const char *full)
+{
+    const bool good = lmb_utf8_is_valid(text, strlen(text));
+    if (!good && d->bad == NULL) {
+        d->bad = text;
+        (void)snprintf(d->bad_key, sizeof d->bad_key, "%s", full);
+    }
+    return good;
+}
+
+static void add_text(dump *d, const char *text, const char *full)
+{
+    if (!is_text(d, text, full))
+        return;
     if (is_plain(text))
-        lmb_str_add(out, text);
+        lmb_str_add(d->out, text);
     else
-        lmb_str_json(out, text); /* YAML reads JSON's strings */
+        add_quoted(d->out, text);
 }
 
 /* "key: value  # origin", with the origin of canonical key `full`. */
@@ -41,8 +114,8 @@ static void end_line(dump *d, size_t start, const char *full)
     if (d->origins != NULL) {
         const lmb_config_entry *e = lmb_config_find(d->origins, full);
         const size_t width = d->out->length - start;
-        lmb_str_printf(d->out, "%*s# %s", width < 34 ? (int)(34 - width) : 2,
-            "", e != NULL ? e->origin : "default");
+        lmb_str_printf(d->out, "%*s# ", width < 34 ? (int)(34 - width) : 2, "");
+        add_comment(d->out, e != NULL ? e->origin : "default");
     }
     lmb_str_add(d->out, "\n");
 }
@@ -54,7 +127,7 @@ static void text_line(dump *d, const char *indent, const char *key,
         return;
     const size_t start = d->out->length;
     lmb_str_printf(d->out, "%s%s: ", indent, key);
-    add_text(d->out, value);
+    add_text(d, value, full);
     end_line(d, start, full);
 }
 
@@ -132,7 +205,7 @@ static void dump_files(
     text_line(d, "    ", "images", images, key);
 }
 
-static bool is_detector(const lmb_run_config *run)
+bool lmb__config_detects(const lmb_run_config *run)
 {
     const size_t n = run->student != NULL ? strcspn(run->student, ":") : 0;
     char name[64];
@@ -167,7 +240,7 @@ static void dump_data(dump *d)
         number_line(d, "  ", "classes", (double)run->classes, "data.classes");
     dump_files(d, "train", run->train_json, run->train_images);
     dump_files(d, "test", run->test_json, run->test_images);
-    if (is_detector(run))
+    if (lmb__config_detects(run))
         dump_rows(d, lmb_picture_opts_table, &run->pictures, "data");
     else
         dump_picture(d);
@@ -258,7 +331,8 @@ static void option_origin(dump *d, size_t start, int i, const lmb_opt *row)
     const lmb_method_config *m = &d->run->methods[i];
     const char *key = "";
     for (size_t k = d->origins != NULL ? d->origins->count : 0; k > 0; k--) {
-        const char *name = d->origins->entries[k - 1].key;
+        const lmb_config_entry *e = &d->origins->entries[k - 1];
+        const char *name = e->key;
         const char *tail = strrchr(name, '.');
         char prefix[32], entry[32];
         (void)snprintf(prefix, sizeof prefix, "%s.", m->name);
@@ -266,7 +340,7 @@ static void option_origin(dump *d, size_t start, int i, const lmb_opt *row)
         const bool ours = strncmp(name, "method.", 7) == 0 ||
             strncmp(name, prefix, strlen(prefix)) == 0 ||
             strncmp(name, entry, strlen(entry)) == 0;
-        if (!ours || tail == NULL || !fits(&d->origins->entries[k - 1], false))
+        if (!ours || tail == NULL || !fits(e, false) || e->place <= m->yielded)
             continue;
         if (lmb_str_equal_nocase(tail + 1, row->name) ||
             lmb__config_among(row->aliases, tail + 1) ||
@@ -308,7 +382,7 @@ static lmb_status dump_methods(dump *d)
         text_line(d, "  - ", "name", m->name, field_key(d, i, "name", NULL));
         const double weight = isnan(m->weight) && row ? row->weight : m->weight;
         const double warmup = row != NULL
-            ? lmb_term_warmup(m, row, is_detector(d->run))
+            ? lmb_term_warmup(m, row, lmb__config_detects(d->run))
             : m->warmup;
         number_line(d, "    ", "weight", weight,
             field_key(d, i, "weight", row != NULL ? row->weight_keys : NULL));
@@ -319,8 +393,12 @@ static lmb_status dump_methods(dump *d)
                 field_key(d, i, "schedule", NULL));
         if (m->n_map > 0)
             lmb_str_add(d->out, "    map:\n");
-        for (int k = 0; k < m->n_map; k++)
-            lmb_str_printf(d->out, "      - \"%s\"\n", m->map[k]);
+        for (int k = 0; k < m->n_map; k++) {
+            lmb_str_add(d->out, "      - ");
+            if (is_text(d, m->map[k], field_key(d, i, "map", NULL)))
+                add_quoted(d->out, m->map[k]);
+            lmb_str_add(d->out, "\n");
+        }
         LMB_TRY(dump_options(d, i));
     }
     return LMB_OK;
@@ -339,10 +417,23 @@ static void dump_train(dump *d)
             "train.decay_epochs");
 }
 
+static lmb_status check_texts(const dump *d)
+{
+    lmb_str shown = {0};
+    if (d->bad == NULL)
+        return LMB_OK;
+    add_comment(&shown, d->bad);
+    const lmb_status st =
+        LMB_FAIL(LMB_EUSAGE, "%s: '%s' is not UTF-8, which config.yaml must be",
+            d->bad_key, shown.text != NULL ? shown.text : "");
+    lmb_str_fini(&shown);
+    return st;
+}
+
 lmb_status lmb_config_dump(
     const lmb_run_config *run, const lmb_config *origins, lmb_str *out)
 {
-    dump d = {run, origins, out};
+    dump d = {.run = run, .origins = origins, .out = out};
     text_line(&d, "", "student", run->student, "student");
     dump_teachers(&d);
     dump_data(&d);
@@ -353,7 +444,61 @@ lmb_status lmb_config_dump(
     dump_train(&d);
     text_line(&d, "", "init", run->init, "init");
     text_line(&d, "", "out", run->out, "out");
+    LMB_TRY(check_texts(&d));
     return lmb_str_status(out);
+}
+
+/* --- as a run's folder keeps it ------------------------------------------- */
+
+/* A path by which the file is found from any folder; one that could not be
+ * written stays. */
+static lmb_status make_absolute(lmb_arena *arena, const char **path)
+{
+    const char *all = NULL;
+    if (*path == NULL)
+        return LMB_OK;
+    LMB_TRY(lmb_path_absolute(arena, *path, &all));
+    if (lmb_utf8_is_valid(all, strlen(all)))
+        *path = all;
+    return LMB_OK;
+}
+
+/* "idx:DIR"; "shapes" has no folder. */
+static lmb_status make_data_absolute(lmb_arena *arena, const char **spec)
+{
+    const char *colon = *spec != NULL ? strchr(*spec, ':') : NULL;
+    if (colon == NULL || colon[1] == '\0')
+        return LMB_OK;
+    const char *dir = colon + 1;
+    LMB_TRY(make_absolute(arena, &dir));
+    *spec =
+        lmb_arena_printf(arena, "%.*s:%s", (int)(colon - *spec), *spec, dir);
+    if (*spec == NULL)
+        return LMB_FAIL(LMB_ENOMEM, "out of memory: path");
+    return LMB_OK;
+}
+
+lmb_status lmb__config_absolute(lmb_run_config *run)
+{
+    const char **const paths[] = {&run->init, &run->cache, &run->train_json,
+        &run->train_images, &run->test_json, &run->test_images};
+    for (size_t i = 0; i < LMB_COUNT(paths); i++)
+        LMB_TRY(make_absolute(run->arena, paths[i]));
+    for (int i = 0; i < run->n_teachers; i++)
+        LMB_TRY(make_absolute(run->arena, &run->teachers[i].weights));
+    return make_data_absolute(run->arena, &run->data);
+}
+
+lmb_status lmb_config_text(
+    const lmb_run_config *run, const lmb_config *origins, lmb_str *out)
+{
+    lmb_run_config whole = *run;
+    lmb_str_printf(out,
+        "# limbeck %s: the run's configuration, and where "
+        "each value came from\n",
+        LMB_VERSION);
+    LMB_TRY(lmb__config_absolute(&whole));
+    return lmb_config_dump(&whole, origins, out);
 }
 
 lmb_status lmb_config_save(
@@ -361,66 +506,12 @@ lmb_status lmb_config_save(
 {
     lmb_str text = {0}, path = {0};
     lmb_status st = LMB_OK;
-    lmb_str_printf(&text,
-        "# limbeck %s: the run's configuration, and where "
-        "each value came from\n",
-        LMB_VERSION);
     lmb_str_printf(&path, "%s/config.yaml", dir);
-    LMB_GOTO(lmb_config_dump(run, origins, &text), st, done);
     LMB_GOTO(lmb_str_status(&path), st, done);
+    LMB_GOTO(lmb_config_text(run, origins, &text), st, done);
     LMB_GOTO(lmb_file_write(path.text, text.text, text.length), st, done);
 done:
     lmb_str_fini(&text);
     lmb_str_fini(&path);
-    return st;
-}
-
-/* --- is it the same run? -------------------------------------------------- */
-
-/* Lines whose value may differ when a run goes on. */
-static bool is_free(const char *line)
-{
-    static const char *const names[] = {"loader_threads", "save_every",
-        "save_minutes", "log_every", "teacher_check", "cache"};
-    line += strspn(line, " ");
-    for (size_t i = 0; i < LMB_COUNT(names); i++) {
-        const size_t n = strlen(names[i]);
-        if (strncmp(line, names[i], n) == 0 && line[n] == ':')
-            return true;
-    }
-    return strncmp(line, "out:", 4) == 0;
-}
-
-static lmb_status differ(const char *a, size_t na, const char *b, size_t nb)
-{
-    const size_t skip_a = strspn(a, " -"), skip_b = strspn(b, " -");
-    return LMB_FAIL(LMB_EUSAGE,
-        "the run to resume has '%.*s', not '%.*s': leave it out, or start a "
-        "new run",
-        (int)(na - skip_a), a + skip_a, (int)(nb - skip_b), b + skip_b);
-}
-
-static lmb_status compare_lines(const char *a, const char *b)
-{
-    while (*a != '\0' || *b != '\0') {
-        const size_t na = strcspn(a, "\n"), nb = strcspn(b, "\n");
-        if ((na != nb || strncmp(a, b, na) != 0) && !(is_free(a) && is_free(b)))
-            return differ(a, na, b, nb);
-        a += na + (a[na] == '\n');
-        b += nb + (b[nb] == '\n');
-    }
-    return LMB_OK;
-}
-
-lmb_status lmb_config_same_run(const lmb_run_config *a, const lmb_run_config *b)
-{
-    lmb_str x = {0}, y = {0};
-    lmb_status st = LMB_OK;
-    LMB_GOTO(lmb_config_dump(a, NULL, &x), st, done);
-    LMB_GOTO(lmb_config_dump(b, NULL, &y), st, done);
-    LMB_GOTO(compare_lines(x.text, y.text), st, done);
-done:
-    lmb_str_fini(&x);
-    lmb_str_fini(&y);
     return st;
 }

@@ -285,6 +285,7 @@ static lmb_status load_tree(loader *l, const lmb_yaml *root)
         return LMB_FAIL(LMB_EUSAGE,
             "%s:%d: MODEL: detection configurations are not built yet", l->name,
             lmb_yaml_get(root, "MODEL")->key_line);
+    l->config->place++;
     l->mdistiller = is_mdistiller(root);
     if (l->mdistiller) {
         const char *data = text_of(root, "DATASET", "TYPE");
@@ -293,7 +294,9 @@ static lmb_status load_tree(loader *l, const lmb_yaml *root)
         l->alone = type == NULL || lmb_str_equal_nocase(type, "NONE");
         LMB_TRY(set_mdistiller_defaults(l));
     }
-    return flatten(l, "", root);
+    LMB_TRY(flatten(l, "", root));
+    l->config->place++;
+    return LMB_OK;
 }
 
 static lmb_status load_file(loader *parent, const char *path)

@@ -12,6 +12,10 @@ typedef struct lmb_config_key {
 const lmb_config_key *lmb__config_keys(void);
 /* Is `word` one of "a|b|c", in any case? */
 bool lmb__config_among(const char *list, const char *word);
+/* Is the network that is trained a detector? */
+bool lmb__config_detects(const lmb_run_config *run);
+/* Paths in place of those that count from the working folder; in its arena. */
+lmb_status lmb__config_absolute(lmb_run_config *run) LMB_MUST_CHECK;
 /* Does a text name several networks? */
 bool lmb__config_is_model_list(const char *text);
 /* Drops a canonical key and everything below it. */

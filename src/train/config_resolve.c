@@ -145,6 +145,12 @@ static const char *next_model(lmb_arena *arena, const char **at)
     return item;
 }
 
+static lmb_status check_model(const lmb_config_entry *e, const char *text)
+{
+    lmb_model_spec spec;
+    return lmb__config_at(e->origin, lmb_model_spec_parse(text, &spec));
+}
+
 /* Teachers by name, from "a, b". */
 static lmb_status find_teachers(const lmb_config *c, lmb_run_config *run)
 {
@@ -154,6 +160,7 @@ static lmb_status find_teachers(const lmb_config *c, lmb_run_config *run)
         if (run->n_teachers == LMB_MAX_TEACHERS)
             return LMB_FAIL(LMB_EUSAGE, "%s: teachers: more than %d", e->origin,
                 LMB_MAX_TEACHERS);
+        LMB_TRY(check_model(e, item));
         run->teachers[run->n_teachers++].model = item;
     }
     return LMB_OK;
@@ -187,8 +194,11 @@ static lmb_status set_teacher(lmb_run_config *run, const lmb_config_entry *e,
     lmb_teacher_config *t = &run->teachers[index];
     if (run->n_teachers <= index)
         run->n_teachers = index + 1;
-    if (strcmp(field, "model") == 0)
+    if (strcmp(field, "model") == 0) {
+        if (e->value[0] != '\0') /* else its weights say which it is */
+            LMB_TRY(check_model(e, e->value));
         return copy_or_null(run, e->value, &t->model);
+    }
     if (strcmp(field, "weights") == 0)
         return copy_or_null(run, e->value, &t->weights);
     if (strcmp(field, "input") == 0) {
@@ -224,12 +234,21 @@ static lmb_status set_stage_teacher(
         *out = (int)number;
         return LMB_OK;
     }
-    for (int i = 0; i < run->n_teachers; i++)
-        if (run->teachers[i].model != NULL &&
-            lmb_str_equal_nocase(run->teachers[i].model, e->value)) {
-            *out = i;
-            return LMB_OK;
-        }
+    int found = -1;
+    for (int i = 0; i < run->n_teachers; i++) {
+        if (run->teachers[i].model == NULL ||
+            !lmb_str_equal_nocase(run->teachers[i].model, e->value))
+            continue;
+        if (found >= 0)
+            return LMB_FAIL(LMB_EUSAGE,
+                "%s: %s: '%s' is the model of teachers %d and %d: give the "
+                "number",
+                e->origin, e->key, e->value, found, i);
+        found = i;
+    }
+    *out = found;
+    if (found >= 0)
+        return LMB_OK;
     return LMB_FAIL(LMB_EUSAGE,
         "%s: %s: '%s' is neither a number from 0 nor the model of a teacher",
         e->origin, e->key, e->value);
@@ -297,18 +316,52 @@ static lmb_status set_map(
     return LMB_OK;
 }
 
-/* In place of an earlier value of the option. A run's config.yaml spells all
- * options: under another preset they would all be those of the first one. */
+/* Is `key` one of the spellings of an option of method i? */
+static bool is_option(
+    const lmb_run_config *run, int i, const char *key, const char *option)
+{
+    const char *name = run->methods[i].name;
+    const size_t n = strlen(name);
+    const char *field = NULL;
+    if (list_index(key, "methods.", &field) != i) {
+        const bool of_method = strncmp(key, "method.", 7) == 0;
+        field = key + (of_method ? 7 : 0);
+        if (strncmp(field, name, n) == 0 && field[n] == '.')
+            field += n + 1;
+        else if (!of_method || run->n_methods != 1)
+            return false;
+    }
+    return lmb_str_equal_nocase(
+        field + (strncmp(field, "options.", 8) == 0 ? 8 : 0), option);
+}
+
+/* A run's config.yaml spells all options: under another preset they would all
+ * be those of the older one. So they yield with it, and whatever else was said
+ * up to there; what comes from the new one's own place stays, in any order. */
+static void find_preset(const lmb_config *c, lmb_run_config *run, int i)
+{
+    lmb_method_config *m = &run->methods[i];
+    const char *preset = lmb_method_find(m->name)->preset;
+    const lmb_config_entry *last = NULL;
+    for (size_t k = preset != NULL ? c->count : 0; k > 0; k--) {
+        const lmb_config_entry *e = &c->entries[k - 1];
+        if (!is_option(run, i, e->key, preset))
+            continue;
+        last = last != NULL ? last : e;
+        for (; e != NULL; e = e->replaced)
+            if (e->place < last->place && e->place > m->yielded &&
+                !lmb_str_equal_nocase(e->value, last->value))
+                m->yielded = e->place;
+    }
+}
+
+/* In place of an earlier value of the option. */
 static lmb_status store_option(lmb_run_config *run, const char *origin,
     lmb_method_config *m, const char *name, const char *value)
 {
-    const char *preset = lmb_method_find(m->name)->preset;
     int at = 0;
     while (at < m->n_options && !lmb_str_equal_nocase(m->key[at], name))
         at++;
-    if (at < m->n_options && preset != NULL && strcmp(name, preset) == 0 &&
-        !lmb_str_equal_nocase(m->value[at], value))
-        m->n_options = at = 0;
     if (at == LMB_MAX_OPTIONS)
         return LMB_FAIL(LMB_EUSAGE, "%s: %s: more than %d options", origin,
             m->name, LMB_MAX_OPTIONS);
@@ -329,6 +382,8 @@ static lmb_status set_option(lmb_run_config *run, const lmb_config_entry *e,
     lmb_free(scratch);
     if (st != LMB_OK)
         return lmb__config_at(e->origin, st);
+    if (e->place <= m->yielded)
+        return LMB_OK;
     return store_option(run, e->origin, m, row->name, e->value);
 }
 
@@ -450,6 +505,14 @@ static lmb_status set_student(lmb_run_config *run, const lmb_config_entry *e)
     return copy_text(run, spec.text, &run->student);
 }
 
+/* Its kind; whether it is there, the run will see. */
+static lmb_status set_data(lmb_run_config *run, const lmb_config_entry *e)
+{
+    if (e->value[0] != '\0')
+        LMB_TRY(lmb__config_at(e->origin, lmb_dataset_check(e->value)));
+    return copy_or_null(run, e->value, &run->data);
+}
+
 static lmb_status set_key(lmb_run_config *run, const lmb_config_entry *e)
 {
     const char *key = e->key;
@@ -457,7 +520,7 @@ static lmb_status set_key(lmb_run_config *run, const lmb_config_entry *e)
     if (strcmp(key, "student") == 0)
         return set_student(run, e);
     if (strcmp(key, "data.spec") == 0)
-        return copy_or_null(run, e->value, &run->data);
+        return set_data(run, e);
     if (strcmp(key, "data.train_split") == 0)
         return copy_or_null(run, e->value, &run->train_split);
     if (strcmp(key, "data.test_split") == 0)
@@ -564,6 +627,8 @@ static lmb_status set_detector_options(lmb_run_config *run, bool two_stage)
         if (two_stage)
             LMB_TRY(store_options(
                 run, "two-stage detectors", method, m->two_stage_options));
+        if (two_stage && m->two_stage_weight > 0)
+            method->weight = m->two_stage_weight;
     }
     return LMB_OK;
 }
@@ -622,6 +687,8 @@ lmb_status lmb_config_resolve(const lmb_config *c, lmb_run_config *run)
         return LMB_FAIL(LMB_EUSAGE, "data.flip: %g is not in 0 .. 1, nor -1",
             run->pictures.flip);
     LMB_TRY(set_detector_defaults(c, run));
+    for (int i = 0; i < run->n_methods; i++)
+        find_preset(c, run, i);
     for (size_t i = 0; i < c->count; i++)
         LMB_TRY(set_option_key(run, &c->entries[i]));
     LMB_TRY(check_norms(run));

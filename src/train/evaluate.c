@@ -236,6 +236,12 @@ static lmb_status check_stop(const lmb_eval_spec *spec)
     return LMB_FAIL(LMB_EINTERRUPTED, "stopped inside an evaluation");
 }
 
+static void tell(const lmb_evaluator *e, int64_t done)
+{
+    if (e->spec.on_images != NULL)
+        e->spec.on_images(done, lmb_dataset_count(e->data), e->spec.user);
+}
+
 static lmb_status run_batches(lmb_evaluator *e, lmb_eval_result *r)
 {
     double *logits = NULL;
@@ -243,6 +249,7 @@ static lmb_status run_batches(lmb_evaluator *e, lmb_eval_result *r)
     int64_t top1 = 0;
     int64_t top5 = 0;
     lmb_status st = LMB_OK;
+    tell(e, 0);
     LMB_GOTO(lmb_loader_seek(e->loader, e->pass++, 0), st, done);
     for (int64_t i = 0; i < lmb_loader_steps(e->loader); i++) {
         lmb_batch batch;
@@ -255,6 +262,7 @@ static lmb_status run_batches(lmb_evaluator *e, lmb_eval_result *r)
         LMB_GOTO(lmb_plan_run(p->plan), st, done);
         LMB_GOTO(lmb_plan_read(p->plan, p->logits, LMB_F64, logits), st, done);
         count_batch(r, logits, batch.labels->data, batch.count, &top1, &top5);
+        tell(e, r->count);
     }
     r->score[LMB_TOP1] = 100.0 * (double)top1 / (double)r->count;
     r->score[LMB_TOP5] = 100.0 * (double)top5 / (double)r->count;

@@ -56,9 +56,18 @@ static lmb_status take_batch(
     return LMB_OK;
 }
 
+static void tell(
+    const lmb_dataset *data, const lmb_eval_spec *spec, int64_t done)
+{
+    if (spec->on_images != NULL)
+        spec->on_images(done, lmb_dataset_count(data), spec->user);
+}
+
 static lmb_status run_batches(lmb_detector *d, const lmb_dataset *data,
     const lmb_eval_spec *spec, lmb_loader *loader, found *f)
 {
+    int64_t done = 0;
+    tell(data, spec, done);
     for (int64_t i = 0; i < lmb_loader_steps(loader); i++) {
         lmb_batch batch;
         if (spec->stop != NULL && *spec->stop != 0)
@@ -66,6 +75,8 @@ static lmb_status run_batches(lmb_detector *d, const lmb_dataset *data,
         LMB_TRY(lmb_loader_next(loader, &batch));
         LMB_TRY(lmb_detector_run(d, batch.views[0], batch.sizes));
         LMB_TRY(take_batch(d, data, &batch, f));
+        done += batch.count;
+        tell(data, spec, done);
     }
     return LMB_OK;
 }

@@ -44,22 +44,44 @@ static json_t *build_json(void)
     return o;
 }
 
-static json_t *data_json(const lmb_run_facts *f)
+static void set_hash(json_t *to, const char *key, const lmb_dataset *ds)
 {
     char hash[17];
+    (void)snprintf(
+        hash, sizeof hash, "%016llx", (unsigned long long)lmb_dataset_hash(ds));
+    set_text(to, key, hash);
+}
+
+static json_t *data_json(const lmb_run_facts *f)
+{
     json_t *o = json_object();
     set_text(o, "spec", f->config->data);
     set_int(o, "train_images", lmb_dataset_count(f->train));
-    (void)snprintf(hash, sizeof hash, "%016llx",
-        (unsigned long long)lmb_dataset_hash(f->train));
-    set_text(o, "train_xxh64", hash);
+    set_hash(o, "train_xxh64", f->train);
     set_int(o, "choice_images", lmb_dataset_count(f->test));
-    (void)snprintf(hash, sizeof hash, "%016llx",
-        (unsigned long long)lmb_dataset_hash(f->test));
-    set_text(o, "choice_xxh64", hash);
+    set_hash(o, "choice_xxh64", f->test);
+    if (f->final_test != NULL) {
+        set_int(o, "test_images", lmb_dataset_count(f->final_test));
+        set_hash(o, "test_xxh64", f->final_test);
+    }
     (void)json_object_set_new(
         o, "best_chosen_on_test", json_boolean(f->chosen_on_test));
     return o;
+}
+
+/* The state knows the data to train and to choose on, and not those of the last
+ * evaluation. */
+static lmb_status check_final_test(
+    const char *path, const json_t *before, const json_t *now)
+{
+    const json_t *old = json_object_get(before, "data");
+    const char *x = json_string_value(json_object_get(old, "test_xxh64"));
+    const char *y = json_string_value(json_object_get(now, "test_xxh64"));
+    if (x == NULL || y == NULL || strcmp(x, y) == 0)
+        return LMB_OK;
+    return LMB_FAIL(LMB_EFORMAT,
+        "%s: the run was begun with another test split (test_xxh64 %s, not %s)",
+        path, x, y);
 }
 
 static lmb_status set_file(json_t *to, const char *key, const char *path)
@@ -146,12 +168,16 @@ static lmb_status write_manifest(
 {
     json_error_t error;
     json_t *o = json_object();
-    json_t *before = f->start_step > 0 ? json_load_file(path, 0, &error) : NULL;
+    json_t *data = data_json(f);
+    json_t *before = f->config->resume ? json_load_file(path, 0, &error) : NULL;
+    /* Without a state the run begins again: it has tried its teacher anew. */
+    const json_t *kept = f->resumed ? before : NULL;
     char *text = NULL;
     lmb_str line = {0};
     lmb_status st = LMB_OK;
-    (void)json_object_set_new(o, "data", data_json(f));
-    LMB_GOTO(set_networks(o, before, f), st, done);
+    (void)json_object_set_new(o, "data", data);
+    LMB_GOTO(check_final_test(path, kept, data), st, done);
+    LMB_GOTO(set_networks(o, kept, f), st, done);
     set_int(o, "seed", f->config->train.seed);
     (void)json_object_set_new(
         o, "sessions", all_sessions(before, session_json(f, command)));
@@ -179,6 +205,30 @@ lmb_status lmb_manifest_write(
     LMB_GOTO(lmb_str_status(&path), st, done);
     LMB_GOTO(write_manifest(path.text, &f, command), st, done);
 done:
+    lmb_str_fini(&path);
+    return st;
+}
+
+lmb_status lmb_manifest_precision(const char *dir, int32_t *out)
+{
+    lmb_str path = {0};
+    lmb_status st = LMB_OK;
+    json_error_t error;
+    json_t *root = NULL;
+    *out = LMB_PRECISION_AUTO;
+    lmb_str_printf(&path, "%s/" LMB_RUN_MANIFEST, dir);
+    LMB_GOTO(lmb_str_status(&path), st, done);
+    root = json_load_file(path.text, 0, &error);
+    const json_t *list = json_object_get(root, "sessions");
+    const size_t n = json_array_size(list);
+    const char *said = json_string_value(
+        json_object_get(json_array_get(list, n > 0 ? n - 1 : 0), "precision"));
+    if (said != NULL && strcmp(said, "bf16") == 0)
+        *out = LMB_PRECISION_BF16;
+    else if (said != NULL && strcmp(said, "f32") == 0)
+        *out = LMB_PRECISION_F32;
+done:
+    json_decref(root);
     lmb_str_fini(&path);
     return st;
 }

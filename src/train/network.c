@@ -136,6 +136,7 @@ static lmb_status from_weights(lmb_weights *w, const char *path,
         model_name != NULL ? model_name : about->model, &spec));
     int classes = 0;
     LMB_TRY(lmb_weights_classes(w, path, spec.model, &classes));
+    LMB_TRY(lmb_weights_check_about(about, path, classes));
     const int size = about->size > 0 ? about->size
         : default_size > 0           ? default_size
                                      : spec.model->default_size;

@@ -18,7 +18,8 @@ void lmb_network_fini(lmb_network *net);
  * metadata), the classes from the classifier's shape, mean and deviation from
  * `mean`, `std` (may be NULL: the metadata, else those given as defaults).
  * about_out (may be NULL) receives what the file says; owned by the caller.
- * EFORMAT for values that are not finite. */
+ * EFORMAT for values that are not finite, and for metadata of another number
+ * of classes. */
 lmb_status lmb_network_load(const char *path, const char *model,
     const double *mean, const double *std, const double default_mean[3],
     const double default_std[3], int default_size, lmb_network *out,

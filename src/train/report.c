@@ -125,25 +125,58 @@ static void add_mean_cell(lmb_str *out, const sums *s, int digits)
         sqrt(variance));
 }
 
-/* One row for runs[i] and all later runs of its identity. */
-static void add_group_row(
-    lmb_str *out, int n, const lmb_report_run *runs, int i)
+/* Runs that differ by their seed: the finished ones, each seed once. */
+typedef struct group {
+    sums last, best;
+    int unfinished, repeated; /* left out */
+} group;
+
+static bool is_repeated(const lmb_report_run *runs, int i, int k)
 {
-    sums last = {0}, best = {0};
+    for (; i < k; i++)
+        if (runs[i].finished &&
+            strcmp(runs[i].identity, runs[k].identity) == 0 &&
+            strcmp(runs[i].seed, runs[k].seed) == 0)
+            return true;
+    return false;
+}
+
+/* runs[i] and all later runs of its identity. */
+static group gather(int n, const lmb_report_run *runs, int i)
+{
+    group g = {0};
     for (int k = i; k < n; k++) {
         if (strcmp(runs[k].identity, runs[i].identity) != 0)
             continue;
-        add_to(&last, runs[k].last[0]);
-        add_to(&best, runs[k].best[0]);
+        if (!runs[k].finished) {
+            g.unfinished++;
+        } else if (is_repeated(runs, i, k)) {
+            g.repeated++;
+        } else {
+            add_to(&g.last, runs[k].last[0]);
+            add_to(&g.best, runs[k].best[0]);
+        }
     }
-    if (last.n < 2)
+    return g;
+}
+
+static void add_group_row(
+    lmb_str *out, int n, const lmb_report_run *runs, int i)
+{
+    const group g = gather(n, runs, i);
+    if (g.last.n < 2)
         return;
-    lmb_str_printf(out, "<tr><td>%d seeds</td>", last.n);
+    lmb_str_printf(out, "<tr><td>%d seeds", g.last.n);
+    if (g.unfinished > 0)
+        lmb_str_printf(out, ", without %d unfinished", g.unfinished);
+    if (g.repeated > 0)
+        lmb_str_printf(out, ", without %d of a seed again", g.repeated);
+    lmb_str_add(out, "</td>");
     add_model_cell(out, runs[i].student);
     add_text_cell(out, runs[i].methods);
     const int digits = format_of(runs[i].task)[0] - '0';
-    add_mean_cell(out, &last, digits);
-    add_mean_cell(out, &best, digits);
+    add_mean_cell(out, &g.last, digits);
+    add_mean_cell(out, &g.best, digits);
     lmb_str_add(out, "</tr>\n");
 }
 
@@ -164,7 +197,8 @@ static bool is_first(const lmb_report_run *runs, int i)
 static bool any_group(int n, const lmb_report_run *runs, const lmb_task *task)
 {
     for (int i = 0; i < n; i++)
-        if (runs[i].task == task && !is_first(runs, i))
+        if (runs[i].task == task && is_first(runs, i) &&
+            gather(n, runs, i).last.n > 1)
             return true;
     return false;
 }

@@ -11,7 +11,7 @@ enum { MOST_COLUMNS = 64, MOST_BARS = 40, MOST_CURVES = 12 };
 /* --- columns: a teacher or a run ------------------------------------------ */
 
 typedef struct column {
-    char name[96];
+    char name[320];
     const lmb_report_run *run;
     bool teacher;
 } column;
@@ -28,13 +28,32 @@ static double ap_in(const column *c, size_t i)
     return v < 0 ? NAN : v / s->count;
 }
 
-/* The class of that name, wherever it stands. */
-static double ap_of(const column *c, const char *name)
+/* How many classes of a run have that name; *at: one of them. */
+static int count_named(const lmb_report_run *run, const char *name, size_t *at)
 {
-    for (size_t i = 0; i < c->run->n_classes; i++)
-        if (strcmp(c->run->classes[i].name, name) == 0)
+    int n = 0;
+    for (size_t i = 0; i < run->n_classes; i++)
+        if (strcmp(run->classes[i].name, name) == 0) {
+            *at = i;
+            n++;
+        }
+    return n;
+}
+
+/* That class, of the run `of`: the one of its index and name; in a run on data
+ * that count otherwise, the one that has the name alone. */
+static double ap_of(
+    const column *c, const lmb_report_run *of, const lmb_class_score *cls)
+{
+    const lmb_report_run *run = c->run;
+    size_t at = 0;
+    for (size_t i = 0; i < run->n_classes; i++)
+        if (run->classes[i].index == cls->index &&
+            strcmp(run->classes[i].name, cls->name) == 0)
             return ap_in(c, i);
-    return NAN;
+    const bool alone = count_named(of, cls->name, &at) == 1 &&
+        count_named(run, cls->name, &at) == 1;
+    return alone ? ap_in(c, at) : NAN;
 }
 
 /* Runs with one teacher show it once. */
@@ -98,7 +117,7 @@ static void add_class_table(lmb_str *out, const columns *all)
         lmb__html(out, c->name);
         lmb_str_printf(out, "</td><td>%.0f</td>", c->count);
         for (int k = 0; k < all->count; k++)
-            add_ap_cell(out, ap_of(&all->items[k], c->name));
+            add_ap_cell(out, ap_of(&all->items[k], first, c));
         lmb_str_add(out, "</tr>\n");
     }
     lmb_str_add(out, "</table>\n");
@@ -142,16 +161,16 @@ static void add_bar_axis(lmb_str *out, const bars *b)
     }
 }
 
-static void add_bar_group(
-    lmb_str *out, const columns *all, const bars *b, const char *name, int y)
+static void add_bar_group(lmb_str *out, const columns *all, const bars *b,
+    const lmb_class_score *cls, int y)
 {
     lmb_str_printf(out,
         "<text class=\"tick\" x=\"%d\" y=\"%d\" text-anchor=\"end\">",
         BARS_LEFT - 6, y + (b->row + 6) / 2);
-    lmb__html(out, name);
+    lmb__html(out, cls->name);
     lmb_str_add(out, "</text>\n");
     for (int k = 0; k < all->count; k++) {
-        const double v = ap_of(&all->items[k], name);
+        const double v = ap_of(&all->items[k], all->items[0].run, cls);
         lmb_str_printf(out,
             "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" "
             "fill=\"%s\"/>\n",
@@ -171,7 +190,7 @@ static void add_class_bars(lmb_str *out, const columns *all)
         BARS_WIDTH, b.height);
     add_bar_axis(out, &b);
     for (size_t i = 0; i < first->n_classes; i++)
-        add_bar_group(out, all, &b, first->classes[i].name, b.row * (int)i);
+        add_bar_group(out, all, &b, &first->classes[i], b.row * (int)i);
     lmb_str_add(out, "</svg>\n");
     for (int k = 0; k < all->count; k++)
         names[k] = all->items[k].name;

@@ -20,9 +20,11 @@ typedef struct lmb_curve {
 } lmb_curve;
 
 /* student, teacher: images that are right; of detectors AP times count, so
- * that both are shares of it. teacher: -1 if there was none. */
+ * that both are shares of it. teacher: -1 if there was none. Names need not
+ * differ: the index is what a class is known by. */
 typedef struct lmb_class_score {
-    char name[64];
+    const char *name; /* in the run's arena */
+    int64_t index; /* in the data set */
     double count, student, teacher;
 } lmb_class_score;
 
@@ -35,6 +37,7 @@ typedef struct lmb_report_boxes {
 
 /* A run directory, read. */
 typedef struct lmb_report_run {
+    lmb_arena *arena;
     const char *dir, *name; /* name: last part of the path */
     char *config, *manifest; /* texts; "" if there is none */
     char *identity; /* config without comments, seed and out */
@@ -45,6 +48,7 @@ typedef struct lmb_report_run {
     double last[LMB_MAX_SCORES], best[LMB_MAX_SCORES]; /* best: by the first */
     double teacher_score, best_epoch, images_per_second;
     bool chosen_on_test;
+    bool finished; /* classes.json is there, which the end of a run writes */
     lmb_class_score *classes;
     size_t n_classes;
     /* Detection, once lmb__report_read_boxes was called. */
@@ -61,7 +65,7 @@ void lmb__report_fini(lmb_report_run *run);
 /* Reads truth and detections of a detector's finished run, and scores them. */
 lmb_status lmb__report_read_boxes(lmb_report_run *run) LMB_MUST_CHECK;
 
-/* Text as HTML: & < > " are escaped. */
+/* Text as HTML: & < > " are escaped, and what is no UTF-8 is marked. */
 void lmb__html(lmb_str *out, const char *text);
 /* The page up to <body>. */
 void lmb__html_head(lmb_str *out, const char *title);

@@ -1,6 +1,8 @@
 /* report_json.c: the numbers of the report for programs. */
 #include "train/report_impl.h"
 
+#include <string.h>
+
 static void add_text(lmb_str *out, const char *key, const char *text)
 {
     lmb_str_printf(out, "\"%s\": ", key);
@@ -32,7 +34,8 @@ static void add_classes(lmb_str *out, const lmb_report_run *run)
     lmb_str_add(out, ", \"per_class\": [");
     for (size_t i = 0; i < run->n_classes; i++) {
         const lmb_class_score *c = &run->classes[i];
-        lmb_str_add(out, i > 0 ? ", {" : "{");
+        lmb_str_printf(out, "%s{\"class\": %lld, ", i > 0 ? ", " : "",
+            (long long)c->index);
         add_text(out, "name", c->name);
         add_number(out, "count", c->count);
         lmb_str_printf(out, ", \"student_%s\": ", unit);
@@ -60,12 +63,30 @@ static void add_confusion(lmb_str *out, const lmb_report_run *run)
     lmb_str_add(out, "]");
 }
 
+/* A category's name as a key: two of one name have their ids in it. */
+static void add_name_key(lmb_str *out, const lmb_coco *truth, int32_t c)
+{
+    const lmb_coco_category *own = &truth->categories[c];
+    lmb_str key = {0};
+    int same = 0;
+    for (int64_t k = 0; k < truth->n_categories; k++)
+        same += strcmp(truth->categories[k].name, own->name) == 0;
+    lmb_str_add(&key, own->name);
+    if (same > 1)
+        lmb_str_printf(&key, " (id %lld)", (long long)own->id);
+    if (key.failed)
+        out->failed = true;
+    else
+        lmb_str_json(out, key.text);
+    lmb_str_fini(&key);
+}
+
 static void add_precision(lmb_str *out, const lmb_report_boxes *b)
 {
     lmb_str_add(out, ", \"precision_at_iou_50\": {");
     for (int32_t c = 0; c < b->scores.categories; c++) {
         lmb_str_add(out, c > 0 ? ", " : "");
-        lmb_str_json(out, b->files.truth.categories[c].name);
+        add_name_key(out, &b->files.truth, c);
         lmb_str_add(out, ": [");
         for (int r = 0; r < LMB_COCO_RECALLS; r++) {
             const double v = b->scores.classes[c].precision[r];
@@ -85,6 +106,7 @@ static void add_run(lmb_str *out, const lmb_report_run *run)
     add_text(out, "teacher", run->teacher);
     add_text(out, "methods", run->methods);
     add_text(out, "seed", run->seed);
+    lmb_str_printf(out, "\"finished\": %s, ", run->finished ? "true" : "false");
     add_scores(out, "last", run->task, run->last);
     add_scores(out, "best", run->task, run->best);
     add_number(out, "best_epoch", run->best_epoch);

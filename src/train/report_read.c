@@ -237,18 +237,23 @@ done:
 
 /* --- classes.json --------------------------------------------------------- */
 
-static lmb_status read_class(lmb_report_run *run, const json_t *row)
+/* Row `place` of the list, whose number it says itself. */
+static lmb_status read_class(
+    lmb_report_run *run, const json_t *row, size_t place)
 {
     lmb_class_score *c = &run->classes[run->n_classes];
     const char *name = json_string_value(json_object_get(row, "name"));
+    const json_t *index = json_object_get(row, "class");
     const double count = real(row, "count");
     if (!(count > 0))
         return LMB_OK;
-    if (name != NULL)
-        (void)snprintf(c->name, sizeof c->name, "%s", name);
-    else
-        (void)snprintf(
-            c->name, sizeof c->name, "class %.0f", real(row, "class"));
+    c->index = json_is_integer(index) ? (int64_t)json_integer_value(index)
+                                      : (int64_t)place;
+    c->name = name != NULL
+        ? lmb_arena_strdup(run->arena, name)
+        : lmb_arena_printf(run->arena, "class %lld", (long long)c->index);
+    if (c->name == NULL)
+        return LMB_FAIL(LMB_ENOMEM, "out of memory: names");
     const double unit = lmb__report_detects(run) ? count : 1;
     c->count = count;
     c->student = unit * real(row, "student");
@@ -269,6 +274,7 @@ static lmb_status read_classes(lmb_report_run *run)
     LMB_TRY(read_text(run->dir, LMB_RUN_CLASSES, &text));
     if (text[0] == '\0')
         goto done;
+    run->finished = true;
     root = json_loads(text, 0, &error);
     if (root == NULL)
         LMB_GOTO(LMB_FAIL(LMB_EFORMAT, "%s/" LMB_RUN_CLASSES ":%d: %s",
@@ -280,7 +286,7 @@ static lmb_status read_classes(lmb_report_run *run)
     run->teacher_score = real(root, key);
     LMB_GOTO(LMB_NEW(run->classes, json_array_size(list)), st, done);
     for (size_t i = 0; i < json_array_size(list); i++)
-        LMB_GOTO(read_class(run, json_array_get(list, i)), st, done);
+        LMB_GOTO(read_class(run, json_array_get(list, i), i), st, done);
 done:
     json_decref(root);
     lmb_free(text);
@@ -302,11 +308,16 @@ static void read_teachers(lmb_report_run *run, const json_t *root)
     }
 }
 
+/* It knows what split "test" was in the metrics: --split may name another. */
 static lmb_status read_manifest(lmb_report_run *run)
 {
     json_error_t error;
     LMB_TRY(read_text(run->dir, LMB_RUN_MANIFEST, &run->manifest));
     json_t *root = json_loads(run->manifest, 0, &error);
+    const json_t *on_test =
+        json_object_get(json_object_get(root, "data"), "best_chosen_on_test");
+    if (json_is_boolean(on_test))
+        run->chosen_on_test = json_is_true(on_test);
     read_teachers(run, root);
     json_decref(root);
     return LMB_OK;
@@ -325,6 +336,7 @@ lmb_status lmb__report_read(const char *dir, lmb_report_run *out)
     };
     for (int i = 0; i < LMB_MAX_SCORES; i++)
         out->last[i] = out->best[i] = NAN;
+    LMB_TRY(lmb_arena_new(&out->arena));
     LMB_TRY(read_config(out));
     LMB_TRY(read_metrics(out));
     LMB_TRY(read_manifest(out));
@@ -356,4 +368,5 @@ void lmb__report_fini(lmb_report_run *run)
     lmb_free(run->manifest);
     lmb_free(run->identity);
     lmb_free(run->classes);
+    lmb_arena_free(run->arena);
 }

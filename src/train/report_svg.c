@@ -26,7 +26,8 @@ const char *lmb__svg_color(int i)
 
 void lmb__html(lmb_str *out, const char *text)
 {
-    for (; *text != '\0'; text++) {
+    for (size_t n = 0; *text != '\0'; text += n > 0 ? n : 1) {
+        n = lmb_utf8_length(text, 4); /* a zero ends it, too */
         if (*text == '&')
             lmb_str_add(out, "&amp;");
         else if (*text == '<')
@@ -35,8 +36,10 @@ void lmb__html(lmb_str *out, const char *text)
             lmb_str_add(out, "&gt;");
         else if (*text == '"')
             lmb_str_add(out, "&quot;");
+        else if (n == 0)
+            lmb_str_add(out, "&#xfffd;");
         else
-            lmb_str_add_bytes(out, text, 1);
+            lmb_str_add_bytes(out, text, n);
     }
 }
 
@@ -193,8 +196,12 @@ static double gap_of(const lmb_class_score *c)
 
 static int by_gap(const void *a, const void *b)
 {
-    const double x = gap_of(a), y = gap_of(b);
-    return x < y ? 1 : x > y ? -1 : strcmp(a, b);
+    const lmb_class_score *c = a, *d = b;
+    const double x = gap_of(c), y = gap_of(d);
+    const int names = strcmp(c->name, d->name);
+    if (x != y)
+        return x < y ? 1 : -1;
+    return names != 0 ? names : (c->index > d->index) - (c->index < d->index);
 }
 
 static void add_bar(lmb_str *out, const frame *f, const lmb_class_score *c,

@@ -35,9 +35,7 @@ void lmb_run_enter_epoch(lmb_run *run, int64_t epoch)
     bool changed = stage != run->stage;
     run->stage = stage;
     for (int i = 0; i < run->stage->n_terms; i++) {
-        const lmb_term *t = &run->stage->terms[i];
-        const int phase = lmb_method_phase(
-            t->method, t->state, epoch, run->config->train.epochs, t->warmup);
+        const int phase = lmb_term_phase(&run->stage->terms[i], epoch);
         changed = changed || phase != run->phase[i];
         run->phase[i] = phase;
     }

@@ -29,7 +29,7 @@ typedef enum lmb_augment {
 /* The `train:` section; rows in lmb_train_opts_table (run_config.c). */
 typedef struct lmb_train_opts {
     int64_t epochs, batch;
-    double lr; /* 0: the model's default */
+    double lr; /* 0: as the table's row says */
     double momentum, weight_decay;
     bool nesterov;
     int32_t optimizer; /* lmb_optim_kind */
@@ -52,7 +52,7 @@ typedef struct lmb_train_opts {
     int64_t teacher_check; /* samples; 0: off */
     int64_t max_steps; /* stop after so many; 0: off (tests, benchmarks) */
     bool allow_reference;
-    bool inherit; /* a detector starts with the teacher's neck and heads */
+    bool inherit; /* a detector starts with its teacher's neck and heads */
     bool stage_restart; /* optimiser and connectors begin anew in a stage */
 } lmb_train_opts;
 extern const lmb_opt lmb_train_opts_table[];
@@ -74,7 +74,7 @@ typedef struct lmb_picture_opts {
 } lmb_picture_opts;
 extern const lmb_opt lmb_picture_opts_table[];
 
-/* A term's weight over the run: see lmb_term_share. */
+/* A term's weight over the run, whatever its stages: see lmb_term_share. */
 typedef enum lmb_term_schedule {
     LMB_TERM_CONSTANT,
     LMB_TERM_LINEAR,
@@ -91,6 +91,7 @@ typedef struct lmb_method_config {
     lmb_term_schedule schedule;
     const char *key[LMB_MAX_OPTIONS], *value[LMB_MAX_OPTIONS];
     int n_options;
+    int yielded; /* lmb_config: options from places up to it are not heard */
     const char *map[LMB_MAX_PAIRS]; /* "teacher.f3 -> student.f3" */
     int n_map;
 } lmb_method_config;

@@ -53,14 +53,12 @@ void lmb_run_result_fini(lmb_run_result *r)
 
 lmb_run_facts lmb_run_describe(const lmb_run *run)
 {
+    const bool held_out = run->test != NULL && run->chosen != run->test;
     lmb_run_facts f = {
         .config = run->config,
         .student = &run->student,
         .n_teachers = run->n_teachers,
         .teachers = run->teachers,
-        .terms = run->stage->terms,
-        .n_terms = run->stage->n_terms,
-        .task_weight = run->stage->task_weight,
         .lr = run->stages[0].schedule.lr,
         .bf16 = run->bf16,
         .threads = run->threads,
@@ -68,32 +66,36 @@ lmb_run_facts lmb_run_describe(const lmb_run *run)
         .test = run->chosen,
         .chosen_on_test =
             run->chosen == run->test && lmb_dataset_is_test(run->test),
-        .held_out = run->test != NULL && run->chosen != run->test,
+        .held_out = held_out,
+        .final_test = held_out ? run->test : NULL,
         .left_out = lmb_loader_left_out(run->loader),
         .steps_per_epoch = lmb_loader_steps(run->loader),
         .task = run->task,
         .teacher_score = run->teacher_score,
         .teacher_checked = run->teacher_checked,
-        .n_decays = run->stages[0].schedule.n_decays,
+        .lr_restarts = run->stages[run->n_stages - 1].schedule_first > 1,
         .n_stages = run->n_stages,
+        .resumed = run->has_checkpoint,
         .start_step = run->start_step,
         .peak_plan_bytes = lmb_workspace_size(run->workspace),
     };
-    memcpy(f.decay_epochs, run->stages[0].schedule.decay_epochs,
-        sizeof f.decay_epochs);
-    for (int i = 0; i < run->n_stages; i++)
+    for (int i = 0; i < run->n_stages; i++) {
+        const lmb_schedule *s = &run->stages[i].schedule;
         f.stages[i] = (lmb_stage_facts){
             .teacher = run->stages[i].teacher_index,
             .first = run->stages[i].first,
             .last = run->stages[i].last,
-            .lr = run->stages[i].schedule.lr,
+            .lr = s->lr,
+            .n_decays = s->n_decays,
+            .terms = run->stages[i].terms,
+            .n_terms = run->stages[i].n_terms,
+            .task_weight = run->stages[i].task_weight,
+            .pairs = run->stages[i].pairs.text,
         };
+        for (int k = 0; k < s->n_decays; k++)
+            f.stages[i].decay_epochs[k] =
+                (double)(run->stages[i].schedule_first - 1) +
+                s->decay_epochs[k];
+    }
     return f;
-}
-
-lmb_status lmb_run_pairs_text(const lmb_run *run, lmb_str *out)
-{
-    if (run->n_steps > 0 && run->steps[0]->pairs.text != NULL)
-        lmb_str_add(out, run->steps[0]->pairs.text);
-    return lmb_str_status(out);
 }

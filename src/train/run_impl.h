@@ -20,6 +20,7 @@ typedef struct lmb_stage {
     int config[LMB_MAX_TERMS]; /* of lmb_run_config.methods */
     int n_terms;
     double task_weight; /* of cross-entropy, of a detector's own losses */
+    lmb_str pairs; /* a line per compared pair, for the table */
     lmb_schedule schedule;
     int64_t schedule_first; /* the epoch that the schedule counts as 1 */
 } lmb_stage;
@@ -90,6 +91,10 @@ lmb_status lmb_run_open_loader(lmb_run *run) LMB_MUST_CHECK;
 lmb_status lmb_run_start(lmb_run *run) LMB_MUST_CHECK;
 /* Methods, stages and their schedules (run_stages.c); fini frees the terms. */
 lmb_status lmb_run_open_stages(lmb_run *run) LMB_MUST_CHECK;
+/* The teacher of stage i, from 0; -1 if there are none. EINVAL if the
+ * configuration names one that is not there. */
+lmb_status lmb_run_stage_teacher(
+    const lmb_run *run, int i, int *out) LMB_MUST_CHECK;
 /* After the networks: declares and draws the connectors of every stage. */
 lmb_status lmb_run_open_connectors(lmb_run *run) LMB_MUST_CHECK;
 /* Adds what a resumed run must have in common to the hash. */
@@ -120,5 +125,9 @@ lmb_status lmb_term_open(lmb_arena *arena, const lmb_method_config *c,
 double lmb_task_weight(
     const lmb_run_config *c, const lmb_term *terms, int n_terms, bool detector);
 lmb_optim_opts lmb_run_optim_opts(const lmb_train_opts *t);
+/* Where nobody said otherwise: the learning rate, and the epochs after which it
+ * falls (at most 3; returns how many). */
+double lmb_usual_lr(const lmb_train_opts *t, const lmb_model *m);
+int lmb_usual_decays(bool detector, double epochs, double *out);
 
 #endif

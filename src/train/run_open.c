@@ -1,5 +1,6 @@
 /* run_open.c: opening a run: networks, the teacher's check, directory,
  * resume; run_data.c, run_start.c and run_stages.c do the rest. */
+#include "train/class_names.h"
 #include "train/pictures.h"
 #include "train/run_cache.h"
 #include "train/run_impl.h"
@@ -78,6 +79,27 @@ static void warn_of_size(
             t->weights, expects, gets);
 }
 
+static lmb_status check_fit(
+    const lmb_run *run, int i, const lmb_weights_about *about)
+{
+    const lmb_teacher_config *t = &run->config->teachers[i];
+    const lmb_network *net = &run->teachers[i];
+    if (lmb_network_detects(net) != lmb_network_detects(&run->student))
+        return LMB_FAIL(LMB_EINVAL,
+            "teacher %s is for %s, the student for %s: they must be of one "
+            "task",
+            t->weights, net->model->task, run->student.model->task);
+    if (net->classes != run->student.classes)
+        return LMB_FAIL(LMB_EINVAL,
+            "teacher %s has %d classes, the data %d: they must be the same%s",
+            t->weights, net->classes, run->student.classes,
+            lmb_dataset_label_hint(run->opened, net->classes));
+    if (run->has_checkpoint) /* it was checked when the run began */
+        return LMB_OK;
+    return lmb_check_class_names(
+        t->weights, about, run->opened, run->config->force);
+}
+
 static lmb_status open_teacher(lmb_run *run, int i)
 {
     const lmb_teacher_config *t = &run->config->teachers[i];
@@ -94,18 +116,9 @@ static lmb_status open_teacher(lmb_run *run, int i)
     run->n_teachers = i + 1;
     warn_of_size(run, t, about.size);
     lmb_network_expect_rgb(net, about.channels);
+    const lmb_status st = check_fit(run, i, &about);
     lmb_weights_about_fini(&about);
-    if (lmb_network_detects(net) != lmb_network_detects(&run->student))
-        return LMB_FAIL(LMB_EINVAL,
-            "teacher %s is for %s, the student for %s: they must be of one "
-            "task",
-            t->weights, net->model->task, run->student.model->task);
-    if (net->classes != run->student.classes)
-        return LMB_FAIL(LMB_EINVAL,
-            "teacher %s has %d classes, the data %d: they must be the same%s",
-            t->weights, net->classes, run->student.classes,
-            lmb_dataset_label_hint(run->opened, net->classes));
-    return LMB_OK;
+    return st;
 }
 
 static lmb_status open_teachers(lmb_run *run)
@@ -121,9 +134,35 @@ static lmb_status open_teachers(lmb_run *run)
 
 /* --- precision, threads --------------------------------------------------- */
 
+/* What a run was begun in, it goes on in: "auto" said so on a machine that may
+ * have been another one. Its manifest knows (older ones may not). */
+static lmb_status precision_of_run(lmb_run *run, int32_t *asked)
+{
+    static const char *const names[] = {"auto", "f32", "bf16"};
+    int32_t begun = LMB_PRECISION_AUTO;
+    if (!run->has_checkpoint || run->looked_at)
+        return LMB_OK;
+    LMB_TRY(lmb_manifest_precision(run->config->out, &begun));
+    if (begun == LMB_PRECISION_AUTO || begun == *asked)
+        return LMB_OK;
+    if (*asked != LMB_PRECISION_AUTO)
+        return LMB_FAIL(LMB_EUSAGE,
+            "train.precision: %s was begun in %s, not in %s: leave it out, or "
+            "start a new run",
+            run->config->out, names[begun], names[*asked]);
+    if (begun == LMB_PRECISION_BF16 && !lmb_dnn_has_bf16())
+        return LMB_FAIL(LMB_EUNSUPPORTED,
+            "train.precision: auto: %s was begun in bf16, and this CPU has "
+            "neither AVX512_BF16 nor AMX: it can only go on where one is",
+            run->config->out);
+    *asked = begun;
+    return LMB_OK;
+}
+
 static lmb_status set_precision(lmb_run *run)
 {
-    const int32_t asked = run->config->train.precision;
+    int32_t asked = run->config->train.precision;
+    LMB_TRY(precision_of_run(run, &asked));
     if (asked == LMB_PRECISION_BF16 && !lmb_dnn_has_bf16())
         return LMB_FAIL(LMB_EUNSUPPORTED,
             "precision bf16: this CPU has neither AVX512_BF16 nor AMX");
@@ -148,6 +187,8 @@ lmb_eval_spec lmb_run_eval_spec(const lmb_run *run)
         .allow_reference = t->allow_reference,
         .pictures = pictures,
         .stop = run->observer.stop,
+        .on_images = run->observer.on_images,
+        .user = run->observer.user,
     };
 }
 
@@ -368,15 +409,35 @@ static lmb_status check_directory(lmb_run *run)
     return run->looked_at ? LMB_OK : take_directory(run);
 }
 
+static lmb_status make_directory(lmb_run *run)
+{
+    if (run->config->resume || run->made_directory)
+        return LMB_OK;
+    LMB_TRY(lmb_make_new_dir(run->config->out));
+    run->made_directory = true;
+    return take_directory(run);
+}
+
+/* A cache may lie in the directory, which is made first then. Each has files
+ * and a lock of its own. */
+static lmb_status open_cache(lmb_run *run)
+{
+    const lmb_run_config *c = run->config;
+    if (c->cache == NULL)
+        return LMB_OK;
+    LMB_TRY(make_directory(run));
+    if (lmb_path_same(c->cache, c->out))
+        return LMB_FAIL(LMB_EUSAGE,
+            "--cache %s: the run's own folder; one in it will do, as %s/cache",
+            c->cache, c->out);
+    return lmb_run_cache_open(run);
+}
+
 static lmb_status open_directory(lmb_run *run)
 {
     const lmb_run_config *c = run->config;
     const char *last = NULL;
-    if (!c->resume) {
-        LMB_TRY(lmb_make_new_dir(c->out));
-        run->made_directory = true;
-        LMB_TRY(take_directory(run));
-    }
+    LMB_TRY(make_directory(run));
     if (!run->has_checkpoint)
         return lmb_runlog_open(c->out, NULL, &run->log);
     LMB_TRY(lmb_run_path(run, LMB_RUN_LAST, &last));
@@ -398,8 +459,11 @@ static lmb_status open_directory(lmb_run *run)
 static void close_directory(lmb_run *run)
 {
     lmb_lock_drop(run->lock_path, run->lock);
-    if (run->made_directory && !run->saved)
-        lmb_remove_dir(run->config->out);
+    if (!run->made_directory || run->saved)
+        return;
+    if (run->config->cache != NULL)
+        lmb_remove_below(run->config->out, run->config->cache);
+    lmb_remove_dir(run->config->out);
 }
 
 /* --- all together --------------------------------------------------------- */
@@ -416,7 +480,7 @@ static lmb_status open_run(lmb_run *run)
     LMB_TRY(lmb_run_open_stages(run));
     LMB_TRY(check_teachers(run));
     LMB_TRY(lmb_workspace_new(&run->workspace));
-    LMB_TRY(lmb_run_cache_open(run));
+    LMB_TRY(open_cache(run));
     LMB_TRY(lmb_run_open_connectors(run));
     LMB_TRY(open_state(run));
     if (!run->looked_at)

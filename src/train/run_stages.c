@@ -2,6 +2,8 @@
  * methods, at which learning rate. Most runs have one. */
 #include "train/run_impl.h"
 
+#include "base/log.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -86,30 +88,29 @@ static lmb_status open_terms(
 /* The usual places of decays, as parts of the epochs: mdistiller's 150, 180,
  * 210 of 240 for classification, mmdetection's 8, 11 of 12 for detection. In
  * short runs two of them may fall on one epoch, which counts once. */
-static void default_decays(const lmb_run *run, lmb_schedule *s)
+int lmb_usual_decays(bool detector, double epochs, double *out)
 {
     static const double usual[2][3] = {
         {0.625, 0.75, 0.875}, {8.0 / 12, 11.0 / 12, 1}};
-    const double *part = usual[lmb_task_is_detection(run->task)];
+    const double *part = usual[detector];
+    int n = 0;
     for (int i = 0; i < 3; i++) {
-        const double at = floor(part[i] * s->epochs + 1e-9);
-        if (at > 0 && at < s->epochs &&
-            (s->n_decays == 0 || at > s->decay_epochs[s->n_decays - 1]))
-            s->decay_epochs[s->n_decays++] = at;
+        const double at = floor(part[i] * epochs + 1e-9);
+        if (at > 0 && at < epochs && (n == 0 || at > out[n - 1]))
+            out[n++] = at;
     }
+    return n;
 }
 
 /* A detector's is for batches of 16 and shrinks with the batch: heads without
  * norms do not survive more. AdamW's steps have a size of their own, which is
  * no network's: 1e-3, of detectors 1e-4 (mmdetection's). */
-static double default_lr(const lmb_run *run)
+double lmb_usual_lr(const lmb_train_opts *t, const lmb_model *m)
 {
-    const bool adamw = run->config->train.optimizer == LMB_OPTIM_ADAMW;
-    const double usual = lmb_task_is_detection(run->task) ? 1e-4 : 1e-3;
-    const double lr = adamw ? usual : run->student.model->default_lr;
-    return lmb_task_is_detection(run->task)
-        ? lr * (double)run->config->train.batch / 16
-        : lr;
+    const bool detector = m->postprocess != NULL;
+    const double usual = detector ? 1e-4 : 1e-3;
+    const double lr = t->optimizer == LMB_OPTIM_ADAMW ? usual : m->default_lr;
+    return detector ? lr * (double)t->batch / 16 : lr;
 }
 
 static double warmup_epochs(const lmb_run *run)
@@ -121,22 +122,49 @@ static double warmup_epochs(const lmb_run *run)
     return fmin(500 / steps, (double)t->epochs / 10);
 }
 
-/* Of each stage its own, unless the stages go on with the run's or the user
- * placed the decays. */
-static void set_schedule(lmb_run *run, lmb_stage *stage, double lr)
+static int64_t length(const lmb_stage *s)
+{
+    return s->last - s->first + 1;
+}
+
+/* The first stage that does not hold all of the user's decays, counted from its
+ * begin; NULL: each does, or there are none. */
+static const lmb_stage *beyond_decays(const lmb_run *run)
+{
+    const lmb_run_config *c = run->config;
+    if (c->train.schedule != LMB_SCHEDULE_MULTISTEP || c->n_decays <= 0)
+        return NULL;
+    for (int i = 0; i < run->n_stages; i++)
+        if (c->decay_epochs[c->n_decays - 1] >= (double)length(&run->stages[i]))
+            return &run->stages[i];
+    return NULL;
+}
+
+static void warn_of_decays(const lmb_run *run, const lmb_stage *s)
+{
+    const lmb_run_config *c = run->config;
+    if (run->n_stages > 1)
+        lmb_log_line(LMB_LOG_WARNING,
+            "decay_epochs: %g is not within the %lld epochs of stage %d: they "
+            "count over the whole run, and the learning rate does not begin "
+            "anew with a stage",
+            c->decay_epochs[c->n_decays - 1], (long long)length(s),
+            (int)(s - run->stages) + 1);
+}
+
+static void set_schedule(lmb_run *run, lmb_stage *stage, double lr, bool own)
 {
     const lmb_run_config *c = run->config;
     const lmb_train_opts *t = &c->train;
     lmb_schedule *s = &stage->schedule;
-    const bool own = t->stage_restart && c->n_decays < 0;
-    const double usual = t->lr > 0 ? t->lr : default_lr(run);
+    const double usual =
+        t->lr > 0 ? t->lr : lmb_usual_lr(t, run->student.model);
     *s = (lmb_schedule){
         .kind = (lmb_schedule_kind)t->schedule,
         .lr = isnan(lr) ? usual : lr,
         .decay_rate = t->decay_rate,
         .min_lr = t->min_lr,
-        .epochs =
-            own ? (double)(stage->last - stage->first + 1) : (double)t->epochs,
+        .epochs = own ? (double)length(stage) : (double)t->epochs,
         .warmup_epochs = warmup_epochs(run),
         .warmup_start = 0.001,
     };
@@ -144,7 +172,23 @@ static void set_schedule(lmb_run *run, lmb_stage *stage, double lr)
     for (int i = 0; i < c->n_decays; i++)
         s->decay_epochs[s->n_decays++] = c->decay_epochs[i];
     if (c->n_decays < 0)
-        default_decays(run, s);
+        s->n_decays = lmb_usual_decays(
+            lmb_task_is_detection(run->task), s->epochs, s->decay_epochs);
+}
+
+/* Of each stage its own, unless the stages go on with the run's, or the user's
+ * decays are those of a whole run. */
+static void set_schedules(lmb_run *run)
+{
+    const lmb_run_config *c = run->config;
+    const lmb_stage *beyond =
+        c->train.stage_restart ? beyond_decays(run) : NULL;
+    if (beyond != NULL)
+        warn_of_decays(run, beyond);
+    for (int i = 0; i < run->n_stages; i++)
+        set_schedule(run, &run->stages[i],
+            c->n_stages > 0 ? c->stages[i].lr : NAN,
+            c->train.stage_restart && beyond == NULL);
 }
 
 /* --- the plan of stages --------------------------------------------------- */
@@ -191,34 +235,108 @@ static lmb_status set_epochs(lmb_run *run, int i)
     return LMB_OK;
 }
 
-static lmb_status set_teacher(lmb_run *run, int i)
+lmb_status lmb_run_stage_teacher(const lmb_run *run, int i, int *out)
 {
     const lmb_run_config *c = run->config;
-    lmb_stage *s = &run->stages[i];
     int k = run->n_teachers == 1 ? 0 : i;
     if (c->n_stages > 0)
         k = c->stages[i].teacher;
-    s->teacher_index = run->n_teachers > 0 ? k : -1;
-    if (run->n_teachers == 0)
-        return LMB_OK;
-    if (k >= run->n_teachers)
+    *out = run->n_teachers > 0 ? k : -1;
+    if (run->n_teachers > 0 && k >= run->n_teachers)
         return LMB_FAIL(LMB_EINVAL,
             "stages.%d.teacher: there is no teacher %d (they are 0 .. %d)", i,
             k, run->n_teachers - 1);
-    s->teacher = &run->teachers[k];
     return LMB_OK;
+}
+
+static lmb_status set_teacher(lmb_run *run, int i)
+{
+    lmb_stage *s = &run->stages[i];
+    LMB_TRY(lmb_run_stage_teacher(run, i, &s->teacher_index));
+    if (s->teacher_index >= 0)
+        s->teacher = &run->teachers[s->teacher_index];
+    return LMB_OK;
+}
+
+/* Warm-ups and phases begin anew where the optimiser does. */
+static void set_clocks(const lmb_run *run, lmb_stage *s)
+{
+    const bool anew = run->config->train.stage_restart;
+    for (int i = 0; i < s->n_terms; i++) {
+        s->terms[i].before = anew ? s->first - 1 : 0;
+        s->terms[i].epochs = anew ? length(s) : run->config->train.epochs;
+    }
+}
+
+/* The term of method i of the config; NULL if the stage has not got it. */
+static const lmb_term *find_term(const lmb_stage *s, int i)
+{
+    for (int k = 0; k < s->n_terms; k++)
+        if (s->config[k] == i)
+            return &s->terms[k];
+    return NULL;
 }
 
 /* Method i of the config: *last from 1, 0 if no stage has it. */
 static const lmb_term *last_term(const lmb_run *run, int i, int *last)
 {
     for (*last = run->n_stages; *last > 0; --*last) {
-        const lmb_stage *s = &run->stages[*last - 1];
-        for (int k = 0; k < s->n_terms; k++)
-            if (s->config[k] == i)
-                return &s->terms[k];
+        const lmb_term *t = find_term(&run->stages[*last - 1], i);
+        if (t != NULL)
+            return t;
     }
     return NULL;
+}
+
+/* Phases come in turn: how many of a stage's epochs are of another one than the
+ * epoch before, *phase, with this term. */
+static int count_phases(const lmb_stage *s, const lmb_term *t, int *phase)
+{
+    int n = 0;
+    for (int64_t epoch = s->first; epoch <= s->last; epoch++) {
+        const int now = lmb_term_phase(t, epoch);
+        n += now != *phase;
+        *phase = now;
+    }
+    return n;
+}
+
+static lmb_status check_reached(const lmb_term *t, int reached, int stage)
+{
+    const int phases = lmb_method_phases(t->method, t->state);
+    char where[32] = "";
+    if (stage > 0)
+        (void)snprintf(where, sizeof where, " of stage %d", stage);
+    if (reached >= phases)
+        return LMB_OK;
+    return LMB_FAIL(LMB_EINVAL,
+        "%s: %lld epochs%s with a warm-up of %g reach %d of %d phases: each "
+        "needs an epoch (epochs, method.warmup)",
+        t->method->name, (long long)t->epochs, where, t->warmup, reached,
+        phases);
+}
+
+/* Every phase of method i needs an epoch: in each stage with it, if stages
+ * begin anew, else in all of them together. */
+static lmb_status check_phases(const lmb_run *run, int i)
+{
+    const bool anew = run->config->train.stage_restart;
+    const lmb_term *last = NULL;
+    int reached = 0, phase = -1;
+    for (int k = 0; k < run->n_stages; k++) {
+        const lmb_term *t = find_term(&run->stages[k], i);
+        if (t == NULL)
+            continue;
+        if (anew) {
+            reached = 0;
+            phase = -1;
+        }
+        reached += count_phases(&run->stages[k], t, &phase);
+        if (anew)
+            LMB_TRY(check_reached(t, reached, run->n_stages > 1 ? k + 1 : 0));
+        last = t;
+    }
+    return last != NULL && !anew ? check_reached(last, reached, 0) : LMB_OK;
 }
 
 static lmb_status check_stages(const lmb_run *run)
@@ -231,6 +349,7 @@ static lmb_status check_stages(const lmb_run *run)
                 run->config->methods[i].name);
         if (t->method->check_stages != NULL)
             LMB_TRY(t->method->check_stages(t->state, run->n_stages, last));
+        LMB_TRY(check_phases(run, i));
     }
     return LMB_OK;
 }
@@ -253,8 +372,9 @@ lmb_status lmb_run_open_stages(lmb_run *run)
     for (int i = 0; i < n; i++) {
         LMB_TRY(set_teacher(run, i));
         LMB_TRY(set_epochs(run, i));
-        set_schedule(run, &run->stages[i], listed ? c->stages[i].lr : NAN);
+        set_clocks(run, &run->stages[i]);
     }
+    set_schedules(run);
     return check_stages(run);
 }
 
@@ -278,7 +398,7 @@ static lmb_status declare_rest(lmb_run *run, const int64_t size[3])
         return LMB_OK;
     const int64_t last[3] = {rest, size[1], size[2]};
     const lmb_step_spec spec = lmb_run_step_spec(run, last);
-    const lmb_status st = lmb_train_step_declare(&spec);
+    const lmb_status st = lmb_train_step_declare(&spec, NULL);
     return st == LMB_OK
         ? LMB_OK
         : lmb__wrap(st,
@@ -294,9 +414,12 @@ static lmb_status declare(lmb_run *run, lmb_stage *stage, const int64_t size[3])
     lmb_run_enter_epoch(run, stage->first);
     if (stage == run->stages) {
         LMB_TRY(lmb_run_step_for(run, size, &first));
+        if (first->pairs.text != NULL)
+            lmb_str_add(&stage->pairs, first->pairs.text);
+        LMB_TRY(lmb_str_status(&stage->pairs));
     } else {
         const lmb_step_spec spec = lmb_run_step_spec(run, size);
-        LMB_TRY(lmb_train_step_declare(&spec));
+        LMB_TRY(lmb_train_step_declare(&spec, &stage->pairs));
     }
     return declare_rest(run, size);
 }
@@ -334,12 +457,14 @@ lmb_status lmb_run_open_connectors(lmb_run *run)
 
 void lmb_run_fini_stages(lmb_run *run)
 {
-    for (int k = 0; k < run->n_stages; k++)
+    for (int k = 0; k < run->n_stages; k++) {
         for (int i = 0; i < run->stages[k].n_terms; i++) {
             lmb_term *t = &run->stages[k].terms[i];
             if (t->method != NULL)
                 lmb_method_free(t->method, t->state);
         }
+        lmb_str_fini(&run->stages[k].pairs);
+    }
     for (int i = 1; i < run->state.n_stores; i++)
         lmb_params_free(run->state.stores[i]);
 }

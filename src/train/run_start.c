@@ -1,9 +1,9 @@
 /* run_start.c: what the student's weights are before the first step: drawn from
  * the seed; those of a file (init); for a detector the backbone that a file of
  * a classifier has, or backbone and whatever else fits of another detector;
- * and, inherited from the first teacher, whatever lies behind the backbone in
- * neck and heads and has the teacher's name and shape (docs/detection.md; as
- * MGD's and FGD's public configurations start). */
+ * and, inherited from the first stage's teacher, whatever lies behind the
+ * backbone in neck and heads and has the teacher's name and shape
+ * (docs/detection.md; as MGD's and FGD's public configurations start). */
 #include "train/run_impl.h"
 
 #include "base/log.h"
@@ -149,7 +149,9 @@ static void copy_values(const lmb_param *to, const lmb_param *from)
 
 static lmb_status inherit(const lmb_run *run)
 {
-    const lmb_params *from = run->teachers[0].params;
+    int teacher = 0;
+    LMB_TRY(lmb_run_stage_teacher(run, 0, &teacher));
+    const lmb_params *from = run->teachers[teacher].params;
     lmb_params *to = run->student.params;
     const char *prefix = backbone_of(to);
     int n = 0;
@@ -166,7 +168,7 @@ static lmb_status inherit(const lmb_run *run)
         return LMB_FAIL(LMB_EINVAL,
             "inherit: neck and heads of %s and of teacher %s have no tensor of "
             "one name and shape",
-            run->student.text, run->teachers[0].text);
+            run->student.text, run->teachers[teacher].text);
     lmb_log_line(LMB_LOG_INFO, "inherit    %d tensors of neck and heads", n);
     return LMB_OK;
 }

@@ -28,6 +28,9 @@ void lmb_runlog_free(lmb_runlog *log);
  * `command` is the command line, or NULL. */
 lmb_status lmb_manifest_write(
     const char *dir, const lmb_run *run, const char *command) LMB_MUST_CHECK;
+/* The lmb_precision of the run's last session; LMB_PRECISION_AUTO if there is
+ * no manifest that says. */
+lmb_status lmb_manifest_precision(const char *dir, int32_t *out) LMB_MUST_CHECK;
 
 /* classes.json: the numbers after training, and the images of each class that
  * student and teacher got right on `test`; of detectors each class's AP. */

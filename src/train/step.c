@@ -433,12 +433,16 @@ static lmb_status make(lmb_train_step *s)
     return lmb_train_step_connect(s);
 }
 
-lmb_status lmb_train_step_declare(const lmb_step_spec *spec)
+lmb_status lmb_train_step_declare(const lmb_step_spec *spec, lmb_str *pairs)
 {
     lmb_train_step *s = NULL;
     LMB_TRY(LMB_NEW(s, 1));
     s->spec = *spec;
-    const lmb_status st = make_graph(s);
+    lmb_status st = make_graph(s);
+    if (st == LMB_OK && pairs != NULL && s->pairs.text != NULL) {
+        lmb_str_add(pairs, s->pairs.text);
+        st = lmb_str_status(pairs);
+    }
     lmb_train_step_free(s);
     return st;
 }

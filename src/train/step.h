@@ -52,6 +52,9 @@ typedef struct lmb_term {
     void *state;
     lmb_params *params; /* its connectors */
     double weight, warmup;
+    /* What its warm-up and phases count: the epochs behind `before`, so many:
+     * of the run, or of a stage that begins anew. */
+    int64_t before, epochs;
     lmb_term_schedule schedule;
     lmb_pairing map[LMB_MAX_PAIRS];
     int n_map;
@@ -105,8 +108,10 @@ typedef struct lmb_train_step {
 lmb_status lmb_train_step_new(
     const lmb_step_spec *spec, lmb_train_step **out) LMB_MUST_CHECK;
 void lmb_train_step_free(lmb_train_step *s);
-/* Only adds the parameters that the step needs to the stores. */
-lmb_status lmb_train_step_declare(const lmb_step_spec *spec) LMB_MUST_CHECK;
+/* Only adds the parameters that the step needs to the stores, and its pairs to
+ * `pairs` (may be NULL). Nothing is compiled. */
+lmb_status lmb_train_step_declare(
+    const lmb_step_spec *spec, lmb_str *pairs) LMB_MUST_CHECK;
 /* Points the plan at the step's own input memory (step_run.c). */
 lmb_status lmb_train_step_connect(lmb_train_step *s) LMB_MUST_CHECK;
 
@@ -124,10 +129,13 @@ typedef struct lmb_step_at {
     uint64_t seed;
 } lmb_step_at;
 
-/* The share of a term's weight in an epoch, counted from 1: linear warm-up,
- * min(epoch / warmup, 1), times its schedule: with t = (epoch - 1) / epochs, 1,
- * 1 - t (linear) or (1 + cos(pi t)) / 2 (cosine). */
+/* The share of a term's weight in an epoch of the run, counted from 1: linear
+ * warm-up, min((epoch - before) / warmup, 1), times its schedule over the run:
+ * with t = (epoch - 1) / epochs, 1, 1 - t (linear) or (1 + cos(pi t)) / 2
+ * (cosine). */
 double lmb_term_share(const lmb_term *term, int64_t epoch, double epochs);
+/* The phase of its method in that epoch. */
+int lmb_term_phase(const lmb_term *term, int64_t epoch);
 
 /* Forward and backward of one batch: gradients are in the stores. */
 lmb_status lmb_train_step_run(lmb_train_step *s, const lmb_batch *batch,
@@ -156,6 +164,10 @@ typedef struct lmb_eval_spec {
     double input_factor;
     /* May be NULL; once set, the evaluation ends with EINTERRUPTED. */
     const volatile sig_atomic_t *stop;
+    /* May be NULL: told how many of the images are done, before the first
+     * batch (0) and after each. */
+    void (*on_images)(int64_t done, int64_t count, void *user);
+    void *user;
 } lmb_eval_spec;
 
 typedef struct lmb_eval_result {

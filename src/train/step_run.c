@@ -47,9 +47,15 @@ double lmb_term_share(const lmb_term *term, int64_t epoch, double epochs)
         share = 1 - t;
     if (term->schedule == LMB_TERM_COSINE)
         share = (1 + cos(pi * t)) / 2;
-    return term->warmup > 0 && (double)epoch < term->warmup
-        ? share * (double)epoch / term->warmup
-        : share;
+    const double warm = (double)(epoch - term->before);
+    return term->warmup > 0 && warm < term->warmup ? share * warm / term->warmup
+                                                   : share;
+}
+
+int lmb_term_phase(const lmb_term *term, int64_t epoch)
+{
+    return lmb_method_phase(term->method, term->state, epoch - term->before,
+        term->epochs, term->warmup);
 }
 
 static lmb_status set_truth(

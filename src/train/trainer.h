@@ -16,7 +16,8 @@ typedef struct lmb_run lmb_run;
 /* One row of metrics.jsonl, and what progress shows. */
 typedef struct lmb_row {
     int64_t epoch, step; /* step: over all epochs */
-    const char *split; /* "train", "test" or "val" */
+    /* "train", "test" (what --split names) or "val" (a part held out). */
+    const char *split;
     double loss;
     int n_parts; /* the task's losses: "ce" is logged as loss_ce */
     const char *part_name[LMB_MAX_PARTS];
@@ -43,6 +44,8 @@ typedef struct lmb_observer {
     void (*on_step)(const lmb_progress *p, void *user);
     void (*on_row)(const lmb_row *row, void *user); /* end of epoch, eval */
     void (*on_checkpoint)(const char *path, int64_t step, void *user);
+    /* In evaluations, the teacher's check among them: lmb_eval_spec. */
+    void (*on_images)(int64_t done, int64_t count, void *user);
     void *user;
     /* Set by a signal handler: the step is finished, the state is saved, and
      * lmb_run_train returns EINTERRUPTED. */
@@ -68,6 +71,15 @@ typedef struct lmb_stage_facts {
     int teacher; /* of lmb_run_facts.teachers; -1: none */
     int64_t first, last; /* epochs */
     double lr;
+    double decay_epochs[LMB_MAX_DECAYS]; /* of the run */
+    int n_decays;
+    const lmb_term *terms;
+    int n_terms;
+    double task_weight;
+    /* Taps of the pairs that each method compares, for the table before the
+     * first step: lines "kd: student.logits [64, 100] <- teacher.logits
+     * [64, 100]"; NULL: none. */
+    const char *pairs;
 } lmb_stage_facts;
 
 /* What a run is made of, for tables, manifests and reports. */
@@ -77,28 +89,25 @@ typedef struct lmb_run_facts {
     int n_teachers; /* 0: plain training */
     lmb_stage_facts stages[LMB_MAX_STAGES];
     int n_stages;
-    const lmb_term *terms; /* of the current stage */
-    int n_terms;
-    double task_weight, lr;
+    double lr;
     bool bf16;
     int threads;
     const lmb_dataset *train, *test; /* test: what `best` is chosen on */
     bool chosen_on_test; /* no held-out split */
     bool held_out; /* `test` is a part held out, and there is a test split */
+    const lmb_dataset *final_test; /* that split then, else NULL */
     int64_t left_out; /* pictures to train on that have no boxes */
     int64_t steps_per_epoch;
     const lmb_task *task;
     const double *teacher_score; /* of each check; NaN: it was not tried */
     int64_t teacher_checked;
-    double decay_epochs[LMB_MAX_DECAYS];
-    int n_decays;
+    bool lr_restarts; /* its schedule begins anew with each of several stages */
+    bool resumed; /* it goes on from a state, be that of step 0 */
     int64_t start_step; /* 0, or where it was resumed */
     int64_t peak_plan_bytes;
 } lmb_run_facts;
+/* Borrows from the run. */
 lmb_run_facts lmb_run_describe(const lmb_run *run);
-/* Taps of the pairs each method compares: lines "kd: logits [64, 100] <-
- * logits [64, 100]" for the table before the first step. */
-lmb_status lmb_run_pairs_text(const lmb_run *run, lmb_str *out) LMB_MUST_CHECK;
 
 /* After training: last and best, and evaluations with per-class counts of the
  * student and (if there is one) the teacher on the test split. */

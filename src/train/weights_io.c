@@ -5,6 +5,7 @@
  * other tools expect. */
 #include "train/weights_io.h"
 
+#include "base/log.h"
 #include "base/str.h"
 #include "io/mapping.h"
 
@@ -233,16 +234,22 @@ static lmb_status read_norm(
     return LMB_OK;
 }
 
+static int count_lines(const char *text)
+{
+    int lines = 1;
+    for (; *text != '\0'; text++)
+        lines += *text == '\n' ? 1 : 0;
+    return lines;
+}
+
 /* One line a name. */
 static lmb_status read_names(
     const lmb_weights *w, const char *path, lmb_weights_about *out)
 {
     const char *text = lmb_weights_meta_get(w, "class_names");
-    int lines = 1;
     if (text == NULL || out->classes == 0)
         return LMB_OK;
-    for (const char *c = text; *c != '\0'; c++)
-        lines += *c == '\n' ? 1 : 0;
+    const int lines = count_lines(text);
     if (lines != out->classes)
         return LMB_FAIL(LMB_EFORMAT,
             "%s: metadata class_names has %d lines for %d classes", path, lines,
@@ -306,7 +313,42 @@ void lmb_weights_about_fini(lmb_weights_about *about)
     *about = (lmb_weights_about){0};
 }
 
+lmb_status lmb_weights_check_about(
+    const lmb_weights_about *about, const char *path, int classes)
+{
+    if (about->classes == 0 || about->classes == classes)
+        return LMB_OK;
+    return LMB_FAIL(LMB_EFORMAT,
+        "%s: metadata classes is %d, and the head has %d: `limbeck convert IN "
+        "OUT --model NAME` puts the metadata right",
+        path, about->classes, classes);
+}
+
 /* --- metadata, written ---------------------------------------------------- */
+
+lmb_status lmb_weights_set_classes(
+    lmb_weights *w, const char *path, int classes)
+{
+    char text[24];
+    int64_t before = 0;
+    const char *said = lmb_weights_meta_get(w, "classes");
+    const char *names = lmb_weights_meta_get(w, "class_names");
+    if (said != NULL && !lmb_parse_i64(said, &before))
+        return bad(path, "classes", said, "a count");
+    if (said != NULL && before != classes)
+        lmb_log_line(LMB_LOG_WARNING,
+            "%s: metadata classes is %lld, and the head has %d, which counts",
+            path, (long long)before, classes);
+    if (names != NULL && count_lines(names) != classes) {
+        lmb_log_line(LMB_LOG_WARNING,
+            "%s: metadata class_names has %d lines for %d classes: the names "
+            "are left out (--names FILE gives others)",
+            path, count_lines(names), classes);
+        lmb_weights_meta_remove(w, "class_names");
+    }
+    (void)snprintf(text, sizeof text, "%d", classes);
+    return lmb_weights_meta_set(w, "classes", text);
+}
 
 static lmb_status write_count(lmb_weights *w, const char *key, int value)
 {

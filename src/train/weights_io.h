@@ -44,8 +44,17 @@ typedef struct lmb_weights_about {
 lmb_status lmb_weights_about_read(const lmb_weights *w, const char *path,
     lmb_weights_about *out) LMB_MUST_CHECK;
 void lmb_weights_about_fini(lmb_weights_about *about);
+/* Is it about a network of so many classes, as its classifier's shape says?
+ * A script that replaces the head may have left the metadata of the old one,
+ * and its names are those of other classes. EFORMAT names path and both. */
+lmb_status lmb_weights_check_about(const lmb_weights_about *about,
+    const char *path, int classes) LMB_MUST_CHECK;
 lmb_status lmb_weights_about_write(
     const lmb_weights_about *about, lmb_weights *w) LMB_MUST_CHECK;
+/* Makes the metadata those of a network of so many classes: another number is
+ * replaced, and names that are more or fewer are taken out, with warnings. */
+lmb_status lmb_weights_set_classes(
+    lmb_weights *w, const char *path, int classes) LMB_MUST_CHECK;
 
 /* A new list with a copy of every parameter and buffer, and `about` (may be
  * NULL) as metadata. Owned by the caller. */

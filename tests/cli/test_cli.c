@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "io/npy.h"
+#include "io/weights.h"
 #include "tensor/shape.h"
 
 static char folder[] = "/tmp/limbeck_cli_XXXXXX";
@@ -146,6 +147,40 @@ static void the_cases_hold(void **state)
     assert_true(commands > 40);
 }
 
+/* --- warnings */
+
+/* What `version` with these flags says on standard error; free() it. */
+static char *warned(const char *flags)
+{
+    char args[64];
+    (void)snprintf(args, sizeof args, "version %s", flags);
+    must(args);
+    return slurp("stderr.txt");
+}
+
+static void quiet_is_errors_alone(void **state)
+{
+    (void)state;
+    const char *before = getenv("LIMBECK_CPU");
+    char *kept = before != NULL ? strdup(before) : NULL;
+    assert_int_equal(setenv("LIMBECK_CPU", "foo", 1), 0);
+    char *loud = warned("");
+    char *quiet = warned("-q");
+    assert_int_equal(run("versoin -q"), 2);
+    char *error = slurp("stderr.txt");
+    if (kept != NULL)
+        (void)setenv("LIMBECK_CPU", kept, 1);
+    else
+        (void)unsetenv("LIMBECK_CPU");
+    assert_non_null(strstr(loud, "warning: LIMBECK_CPU 'foo'"));
+    assert_string_equal(quiet, "");
+    assert_non_null(strstr(error, "did you mean 'version'?"));
+    free(kept);
+    free(loud);
+    free(quiet);
+    free(error);
+}
+
 /* --- loss */
 
 enum { ROWS = 2, CLASSES = 7, SIZE = ROWS * CLASSES };
@@ -204,6 +239,10 @@ static void the_golden_vectors_pass(void **state)
         1.308834738460948, 1e-9);
     CHECK_NEAR(
         loss_of("--method kd --set KD.TEMPERATURE=4"), 1.308834738460948, 1e-9);
+    const double at_two = loss_of("--method kd --set temperature=2");
+    assert_true(loss_of("--method kd --temperature 2") == at_two);
+    assert_true(loss_of("--method kd -T 2") == at_two);
+    assert_true(at_two != loss_of("--method kd"));
     assert_int_equal(
         run("loss --method kd --student zs.npy --teacher zt.npy --set x=1"), 2);
 }
@@ -376,6 +415,39 @@ static void converted_files_have_names(void **state)
     free(err);
 }
 
+/* As a script leaves a file whose head it has replaced: 100 classes by its
+ * shape, two by what it says. */
+static void a_replaced_head_is_converted(void **state)
+{
+    (void)state;
+    char path[512];
+    lmb_weights *w = NULL;
+    (void)snprintf(path, sizeof path, "%s/whole/student.safetensors", folder);
+    CHECK_OK(lmb_weights_load(path, &w));
+    CHECK_OK(lmb_weights_meta_set(w, "classes", "2"));
+    CHECK_OK(lmb_weights_meta_set(w, "class_names", "cat\ndog"));
+    (void)snprintf(path, sizeof path, "%s/head.safetensors", folder);
+    CHECK_OK(lmb_weights_save(path, w));
+    lmb_weights_free(w);
+    assert_int_equal(
+        run("eval --weights head.safetensors --data shapes --limit 20"), 1);
+    char *err = slurp("stderr.txt");
+    assert_non_null(strstr(
+        err, "head.safetensors: metadata classes is 2, and the head has 100"));
+    free(err);
+    must("convert head.safetensors right.safetensors --model resnet8");
+    err = slurp("stderr.txt");
+    assert_non_null(strstr(err, "class_names has 2 lines for 100 classes"));
+    free(err);
+    must("inspect right.safetensors");
+    char *out = slurp("stdout.txt");
+    assert_null(strstr(out, "class_names"));
+    free(out);
+    must("eval --weights right.safetensors --data shapes --limit 20");
+    must("convert head.safetensors named.safetensors --model resnet8 --names "
+         "names.txt");
+}
+
 static void nap(void)
 {
     const struct timespec t = {.tv_nsec = 20000000};
@@ -443,11 +515,13 @@ static void a_stopped_run_goes_on_exactly(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(the_cases_hold),
+        cmocka_unit_test(quiet_is_errors_alone),
         cmocka_unit_test(the_golden_vectors_pass),
         cmocka_unit_test(labels_and_taps_are_read),
         cmocka_unit_test(detection_methods_run_on_pyramid_levels),
         cmocka_unit_test(a_run_writes_its_files),
         cmocka_unit_test(converted_files_have_names),
+        cmocka_unit_test(a_replaced_head_is_converted),
         cmocka_unit_test(a_stopped_run_goes_on_exactly)};
     const int failed = cmocka_run_group_tests(tests, enter, leave);
     return failed + lmb_test_leaks();

@@ -143,6 +143,7 @@ typedef struct program {
     const char *write_delay; /* LIMBECK_TEST_WRITE_DELAY_MS, or NULL */
     rlim_t file_limit; /* bytes a file may have; 0: no limit */
     const char *output; /* file that its standard output goes to, or NULL */
+    const char *folder; /* that it works in, or NULL: the test's own */
 } program;
 
 /* A command line as words between spaces. */
@@ -168,6 +169,8 @@ static inline void run_child(const program *p, char **argv, int err)
     const struct rlimit limit = {p->file_limit, p->file_limit};
     if (p->file_limit > 0)
         (void)setrlimit(RLIMIT_FSIZE, &limit);
+    if (p->folder != NULL && chdir(p->folder) != 0)
+        _exit(127);
     (void)execv(argv[0], argv);
     _exit(127);
 }

@@ -4,6 +4,8 @@
 #include "train/config.h"
 #include "train/run_impl.h"
 
+#include <unistd.h>
+
 #define GOLDEN LMB_TEST_DIR "/train/golden/"
 
 typedef struct both {
@@ -182,6 +184,65 @@ static void an_unknown_key_names_the_nearest(void **state)
         "is neither a number from 0 nor the model of a teacher");
 }
 
+/* Inside the items of lists as well. */
+static void an_unknown_field_names_the_nearest(void **state)
+{
+    (void)state;
+    refuse("methods:\n  - name: kd\n    wieght: 2\n", LMB_EUSAGE,
+        "run.yaml:3: unknown key 'methods.0.wieght'; did you mean "
+        "'methods.0.weight'?");
+    refuse("methods: [kd, {name: pcd, temperature: 2}]\n", LMB_EUSAGE,
+        "did you mean 'methods.1.options.temperature'?");
+    refuse("methods: [{name: kd, optoins: {tau: 2}}]\n", LMB_EUSAGE,
+        "did you mean 'methods.0.options.KEY'?");
+    refuse("methods: [{name: kd, options: 2}]\n", LMB_EUSAGE,
+        "did you mean 'methods.0.options.KEY'?");
+    refuse("stages: [{teecher: 0}]\n", LMB_EUSAGE,
+        "did you mean 'stages.0.teacher'?");
+    refuse("teachers: [{modle: x}]\n", LMB_EUSAGE,
+        "did you mean 'teachers.0.model'?");
+    refuse("teachers: [{model: resnet8}, {whatever: x}]\n", LMB_EUSAGE,
+        "unknown key 'teachers.1.whatever'; `limbeck help config`");
+    refuse("teacher.inptu: 2\n", LMB_EUSAGE, "did you mean 'teacher.input'?");
+}
+
+/* Networks of teachers and kinds of data, as the student: with the line. */
+static void wrong_teachers_and_data_have_a_line(void **state)
+{
+    (void)state;
+    refuse("student: resnet8\nteachers:\n  - model: resnet57\n", LMB_EUSAGE,
+        "run.yaml:3: there is no model 'resnet57'; did you mean resnet");
+    refuse("teacher: resnet57\n", LMB_EUSAGE,
+        "run.yaml:1: there is no model 'resnet57'");
+    refuse("teachers: [resnet56, resnet57]\n", LMB_EUSAGE,
+        "run.yaml:1: there is no model 'resnet57'");
+    refuse("teachers: [{model: \"retinanet_r50_fpn:widht=2\"}]\n", LMB_EUSAGE,
+        "run.yaml:1: retinanet_r50_fpn: unknown option 'widht'");
+    refuse("\ndata: shapez\n", LMB_EUSAGE,
+        "run.yaml:2: unknown data set 'shapez'; did you mean 'shapes'?");
+    refuse("data: {spec: \"cifra100:d\"}\n", LMB_EUSAGE,
+        "run.yaml:1: unknown data set 'cifra100'; did you mean 'cifar100'?");
+    refuse("data: \":d\"\n", LMB_EUSAGE, "run.yaml:1: data ':d': not NAME");
+}
+
+static void a_teacher_in_short(void **state)
+{
+    static const char *const texts[] = {
+        "teacher: resnet56\nteacher_weights: t.pth\nteacher_input: 1.5\n",
+        "teacher: {model: resnet56, weights: t.pth, input: 1.5}\n"};
+    (void)state;
+    for (size_t i = 0; i < LMB_COUNT(texts); i++) {
+        both b;
+        parse(&b, texts[i]);
+        CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+        assert_int_equal(b.run.n_teachers, 1);
+        assert_string_equal(b.run.teachers[0].model, "resnet56");
+        assert_string_equal(b.run.teachers[0].weights, "t.pth");
+        CHECK_NEAR(b.run.teachers[0].input, 1.5, 0);
+        end(&b);
+    }
+}
+
 static void a_bad_value_names_the_rule(void **state)
 {
     (void)state;
@@ -311,6 +372,86 @@ static void the_dump_reads_back(void **state)
     end(&a);
 }
 
+/* Texts that YAML has no plain form of, and origins of several lines. */
+static void odd_texts_read_back(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"a\nb: c", "tab\there", "\r",
+        "caf\xc3\xa9", "del\x7f", "next\xc2\x85line", "control\xc2\x9f",
+        "two\xe2\x80\xa8lines", "two\xe2\x80\xa9parts", "\xef\xbb\xbfmark",
+        "none\xef\xbf\xbf", "\xf0\x9f\x90\xb1", "\"quoted\" \\ back",
+        "'single'", "null", "- item", "a # b", "end:"};
+    for (size_t i = 0; i < LMB_COUNT(texts); i++) {
+        both a, b;
+        lmb_str out = {0};
+        char from[64];
+        parse(&a, "student: resnet8\n");
+        (void)snprintf(from, sizeof from, "--set init=%s\nlr: 9\xe9", texts[i]);
+        CHECK_OK(lmb_config_set(&a.config, "init", texts[i], from));
+        CHECK_OK(lmb_config_resolve(&a.config, &a.run));
+        CHECK_OK(lmb_config_dump(&a.run, &a.config, &out));
+        parse(&b, out.text);
+        CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+        assert_string_equal(b.run.init, texts[i]);
+        CHECK_NEAR(b.run.train.lr, 0, 0);
+        lmb_str_fini(&out);
+        end(&b);
+        end(&a);
+    }
+}
+
+static void a_text_that_is_not_utf8_is_refused(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {
+        "init", "out", "data.spec", "teachers.0.weights", "train.cache"};
+    for (size_t i = 0; i < LMB_COUNT(keys); i++) {
+        both b;
+        lmb_str out = {0};
+        parse(&b, "student: resnet8\n");
+        CHECK_OK(lmb_config_set(&b.config, keys[i], "idx:caf\xe9", "--x"));
+        CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+        CHECK_ERR(lmb_config_text(&b.run, &b.config, &out), LMB_EUSAGE,
+            "' is not UTF-8");
+        assert_non_null(strstr(lmb_last_error(), keys[i]));
+        assert_non_null(strstr(lmb_last_error(), "caf?'"));
+        lmb_str_fini(&out);
+        end(&b);
+    }
+}
+
+/* In a run's folder paths hold from wherever it is resumed; what is no path,
+ * and where the run itself lies, stay as they are. */
+static void a_runs_paths_count_from_the_root(void **state)
+{
+    (void)state;
+    both b;
+    lmb_str out = {0}, want = {0};
+    char here[4096];
+    assert_non_null(getcwd(here, sizeof here));
+    parse(&b,
+        "student: resnet8\nteachers: [{weights: ./t.pth}, {weights: /u.pth}]\n"
+        "data: {spec: coco:set, train: {json: a.json, images: ../pics}}\n"
+        "train: {cache: c}\ninit: i.pth\nout: runs/x\n");
+    CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+    CHECK_OK(lmb_config_text(&b.run, NULL, &out));
+    static const char *const lines[][2] = {{"weights: ", "t.pth"},
+        {"spec: coco:", "set"}, {"json: ", "a.json"}, {"images: ", "../pics"},
+        {"cache: ", "c"}, {"init: ", "i.pth"}};
+    for (size_t i = 0; i < LMB_COUNT(lines); i++) {
+        want.length = 0;
+        lmb_str_printf(&want, "%s%s/%s\n", lines[i][0], here, lines[i][1]);
+        if (strstr(out.text, want.text) == NULL)
+            fail_msg("no '%s' in: %s", want.text, out.text);
+    }
+    assert_non_null(strstr(out.text, "weights: /u.pth\n"));
+    assert_non_null(strstr(out.text, "out: runs/x\n"));
+    assert_string_equal(b.run.init, "i.pth"); /* the run's own stays */
+    lmb_str_fini(&out);
+    lmb_str_fini(&want);
+    end(&b);
+}
+
 /* On top of a run's own configuration, which spells every option. */
 static void a_new_preset_replaces_the_old_ones_options(void **state)
 {
@@ -333,6 +474,121 @@ static void a_new_preset_replaces_the_old_ones_options(void **state)
     lmb_str_fini(&text);
     end(&b);
     end(&a);
+}
+
+/* The configuration of `student` and `methods` as a run writes it, with `set`
+ * on top of it (ended by NULL): its text must hold what is wanted. */
+static void check_on_top(const char *student, const char *methods,
+    const char *const *set, const char *const *want)
+{
+    both a, b;
+    char from[256];
+    lmb_str text = {0};
+    (void)snprintf(
+        from, sizeof from, "student: %s\nmethods: [%s]\n", student, methods);
+    parse(&a, from);
+    CHECK_OK(lmb_config_resolve(&a.config, &a.run));
+    CHECK_OK(lmb_config_dump(&a.run, &a.config, &text));
+    parse(&b, text.text);
+    for (int i = 0; set[i] != NULL; i++)
+        CHECK_OK(lmb_config_assign(&b.config, set[i], "--set"));
+    CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+    lmb_str_fini(&text);
+    CHECK_OK(lmb_config_dump(&b.run, &b.config, &text));
+    for (int i = 0; want[i] != NULL; i++)
+        if (strstr(text.text, want[i]) == NULL)
+            fail_msg("no '%s' with %s:\n%s", want[i], set[0], text.text);
+    lmb_str_fini(&text);
+    end(&b);
+    end(&a);
+}
+
+/* What is given beside a preset stays, before or behind it; and a detector's
+ * own defaults come back in place of the older preset's. */
+static void options_beside_a_new_preset_stay(void **state)
+{
+    static const struct {
+        const char *student, *methods;
+        const char *set[4], *want[5];
+    } cases[] = {
+        {"resnet8", "pcd", {"method.stages=5", "method.preset=release"},
+            {"stages: 5  ", "rank: index "}},
+        {"resnet8", "pcd", {"method.preset=release", "method.stages=5"},
+            {"stages: 5  ", "rank: index "}},
+        {"resnet8", "pcd",
+            {"methods.0.options.stages=5", "methods.0.options.preset=release"},
+            {"stages: 5  ", "rank: index ", "groups: full "}},
+        {"resnet8", "{name: pcd, options: {alpha: 3, rank: index}}",
+            {"method.pcd.preset=release", "pcd.stages=5"},
+            {"stages: 5  ", "alpha: 1  ", "groups: full "}},
+        {"resnet8", "{name: pcd, options: {alpha: 3}}",
+            {"method.preset=paper", "method.stages=5"},
+            {"stages: 5  ", "alpha: 3  ", "preset: paper "}},
+        {"retinanet_r18_fpn", "pcd", {"method.preset=release"},
+            {"preset: release ", "temperature: 1  "}},
+        {"retinanet_r18_fpn", "{name: pcd, options: {temperature: 2}}",
+            {"method.alpha=2", "method.preset=release"},
+            {"temperature: 1  ", "alpha: 2  ", "groups: full "}},
+        {"faster_rcnn_r18_fpn", "dfmsd",
+            {"method.alpha=0.002", "method.detector=one_stage"},
+            {"alpha: 0.002 ", "sfa_weight: 10 ", "levels: 0 "}},
+        {"faster_rcnn_r18_fpn", "dfmsd",
+            {"method.detector=one_stage", "method.alpha=0.002"},
+            {"alpha: 0.002 ", "sfa_weight: 10 ", "levels: 0 "}},
+    };
+    (void)state;
+    for (size_t i = 0; i < LMB_COUNT(cases); i++)
+        check_on_top(
+            cases[i].student, cases[i].methods, cases[i].set, cases[i].want);
+}
+
+/* The program's own `detector` takes nothing with it: not what one map has, nor
+ * what one command line has. */
+static void a_default_preset_takes_nothing_with_it(void **state)
+{
+    static const char *const texts[] = {
+        "methods: [{name: dfmsd, options: {alpha: 0.002, sfa_weight: 2, "
+        "detector: one_stage}}]\n",
+        "methods: [{name: dfmsd, options: {detector: one_stage, alpha: 0.002, "
+        "sfa_weight: 2}}]\n",
+        "method: dfmsd\nmethod.alpha: 0.002\ndfmsd.sfa_weight: 2\n"
+        "method.dfmsd.detector: one_stage\n"};
+    (void)state;
+    for (size_t i = 0; i < LMB_COUNT(texts); i++) {
+        both b;
+        lmb_str out = {0};
+        parse(&b, texts[i]);
+        CHECK_OK(lmb_config_assign(
+            &b.config, "student=faster_rcnn_r18_fpn", "--set"));
+        CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+        CHECK_OK(lmb_config_dump(&b.run, &b.config, &out));
+        assert_non_null(strstr(out.text, "detector: one_stage "));
+        assert_non_null(strstr(out.text, "alpha: 0.002 "));
+        assert_non_null(strstr(out.text, "sfa_weight: 2 "));
+        assert_non_null(strstr(out.text, "levels: 0 "));
+        lmb_str_fini(&out);
+        end(&b);
+    }
+}
+
+/* A base is older than the file that names it. */
+static void a_base_has_its_own_place(void **state)
+{
+    (void)state;
+    both b;
+    const char *base = "method: pcd\nmethod.alpha: 4\n";
+    const char *more = "pcd.preset: paper\npcd.stages: 2\n";
+    begin(&b);
+    CHECK_OK(lmb_config_parse(&b.config, base, strlen(base), "base.yaml"));
+    CHECK_OK(lmb_config_parse(&b.config, more, strlen(more), "more.yaml"));
+    CHECK_OK(lmb_config_assign(&b.config, "method.temperature=2", "--set"));
+    CHECK_OK(lmb_config_assign(&b.config, "method.preset=release", "--set"));
+    CHECK_OK(lmb_config_resolve(&b.config, &b.run));
+    const lmb_method_config *m = &b.run.methods[0];
+    assert_int_equal(m->n_options, 2);
+    assert_string_equal(m->key[0], "temperature");
+    assert_string_equal(m->value[1], "release");
+    end(&b);
 }
 
 /* Of a term's weight; and pcd's option of this name, by its values. */
@@ -473,6 +729,11 @@ static void a_wrong_stage_is_refused(void **state)
     refuse("stages: [{lr: 1}, {lr: 1}, {lr: 1}, {lr: 1}, {lr: 1}]\n",
         LMB_EUSAGE, "stages: more than 4");
     refuse("stages: [0, 1]\n", LMB_EUSAGE, "stages");
+    refuse("teachers: [{model: resnet56}, {model: ResNet56}]\n"
+           "stages: [{teacher: resnet56}]\n",
+        LMB_EUSAGE,
+        "run.yaml:2: stages.0.teacher: 'resnet56' is the model of teachers 0 "
+        "and 1: give the number");
 }
 
 static void a_resumed_run_must_be_the_same(void **state)
@@ -489,6 +750,82 @@ static void a_resumed_run_must_be_the_same(void **state)
         "has 'lr: 0.1', not 'lr: 0.2'");
     end(&b);
     end(&a);
+}
+
+#define RUN \
+    "student: resnet8\nmethod: kd\nteacher_weights: t.pth\n" \
+    "data: idx:data\ntrain: {epochs: 16}\n"
+
+static void parse_run(both *b, const char *more)
+{
+    parse(b, RUN);
+    CHECK_OK(lmb_config_parse(&b->config, more, strlen(more), "more.yaml"));
+    CHECK_OK(lmb_config_resolve(&b->config, &b->run));
+}
+
+/* A run of RUN and `more`, gone on with RUN and `flags`. */
+static lmb_status go_on(const char *more, const char *flags)
+{
+    both a, b;
+    parse_run(&a, more);
+    parse_run(&b, flags);
+    const lmb_status st = lmb_config_same_run(&a.run, &b.run);
+    end(&b);
+    end(&a);
+    return st;
+}
+
+static void a_conflict_names_key_and_values(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"", "ce_weight: 1\n",
+            "ce_weight: the run to resume has 'ce_weight: 0.1', not "
+            "'ce_weight: 1'"},
+        {"ce_weight: 1\n", "ce_weight: 2\n", "has 'ce_weight: 1', not"},
+        {"", "classes: 7\n",
+            "data.classes: the run to resume has nothing, its default, not "
+            "'classes: 7'"},
+        {"classes: 7\n", "", "has 'classes: 7', not nothing"},
+        {"", "init: w.pth\n", "init: the run to resume has nothing"},
+        {"", "lr: 0.3\n",
+            "train.lr: the run to resume has 'lr: 0.05', not 'lr: 0.3'"},
+        {"", "decay_epochs: [3]\n",
+            "train.decay_epochs: the run to resume has 'decay_epochs: 10, 12, "
+            "14', not 'decay_epochs: 3'"},
+        {"", "method.temperature: 2\n",
+            "methods.0.options.temperature: the run to resume has "
+            "'temperature: 4', not 'temperature: 2'"},
+        {"", "split: val\n", "has 'test_split: test', not 'test_split: val'"},
+        {"", "teacher_weights: u.pth\n", "teachers.0.weights: "},
+        {"", "data: idx:other\n", "data.spec: "},
+        {"", "precision: bf16\nseed: 3\n", "train.seed: "},
+        {"precision: f32\n", "precision: bf16\n",
+            "has 'precision: f32', not 'precision: bf16'"},
+        {"threads: 2\n", "threads: 3\n", "has 'threads: 2', not"},
+    };
+    for (size_t i = 0; i < LMB_COUNT(cases); i++)
+        CHECK_ERR(go_on(cases[i][0], cases[i][1]), LMB_EUSAGE, cases[i][2]);
+}
+
+static void what_says_the_same_is_no_conflict(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"", "ce_weight: 0.1\n"},
+        {"ce_weight: 0.1\n", ""},
+        {"", "lr: 0.05\neval_batch: 100\nwarmup_epochs: 0\n"},
+        {"", "decay_epochs: [10, 12, 14]\n"},
+        {"", "split: test\ntrain_split: train\n"},
+        {"", "method.temperature: 4\nmethod.weight: 0.9\n"},
+        {"", "precision: bf16\nthreads: 3\n"}, /* the machine's, so far */
+        {"", "teacher: resnet56\n"}, /* its file names it */
+        {"teacher: resnet56\n", "teacher: ResNet56\n"},
+        {"", "data: idx:./data\n"},
+        {"", "save_every: 3\nlog_every: 1\ncache: x\nout: y\n"},
+    };
+    for (size_t i = 0; i < LMB_COUNT(cases); i++)
+        CHECK_OK(go_on(cases[i][0], cases[i][1]));
 }
 
 static void no_memory_leaks_at_any_failed_allocation(void **state)
@@ -529,15 +866,26 @@ LMB_TEST_MAIN(cmocka_unit_test(every_spelling_is_one_key),
     cmocka_unit_test(a_flag_replaces_one_field_of_a_teacher),
     cmocka_unit_test(a_broken_file_says_file_and_line),
     cmocka_unit_test(an_unknown_key_names_the_nearest),
+    cmocka_unit_test(an_unknown_field_names_the_nearest),
+    cmocka_unit_test(wrong_teachers_and_data_have_a_line),
+    cmocka_unit_test(a_teacher_in_short),
     cmocka_unit_test(a_bad_value_names_the_rule),
     cmocka_unit_test(mdistiller_files_are_read),
     cmocka_unit_test(mdistiller_defaults_and_networks),
     cmocka_unit_test(a_file_that_is_its_own_base_is_refused),
     cmocka_unit_test(the_dump_reads_back),
+    cmocka_unit_test(odd_texts_read_back),
+    cmocka_unit_test(a_text_that_is_not_utf8_is_refused),
+    cmocka_unit_test(a_runs_paths_count_from_the_root),
     cmocka_unit_test(a_new_preset_replaces_the_old_ones_options),
+    cmocka_unit_test(options_beside_a_new_preset_stay),
+    cmocka_unit_test(a_default_preset_takes_nothing_with_it),
+    cmocka_unit_test(a_base_has_its_own_place),
     cmocka_unit_test(a_term_has_a_schedule),
     cmocka_unit_test(stages_are_read_and_dumped),
     cmocka_unit_test(detectors_have_their_own_options),
     cmocka_unit_test(a_wrong_stage_is_refused),
     cmocka_unit_test(a_resumed_run_must_be_the_same),
+    cmocka_unit_test(a_conflict_names_key_and_values),
+    cmocka_unit_test(what_says_the_same_is_no_conflict),
     cmocka_unit_test(no_memory_leaks_at_any_failed_allocation))

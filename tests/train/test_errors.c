@@ -115,14 +115,23 @@ static void a_typo_in_any_flag(void **state)
 static void wrong_flags_of_distill(void **state)
 {
     (void)state;
-    char line[8][4 * PROGRAM_PATH];
+    char line[11][4 * PROGRAM_PATH];
     const wrong kinds[] = {
         {2, "--method is missing", ""},
+        {2, "2 epochs with a warm-up of 20 reach 1 of 6 phases",
+            "--method pcd --set method.schedule=staged"},
+        {2, "pcd.schedule: staged has phases of 1 .. 3 groups",
+            "--method pcd --set method.schedule=staged --set "
+            "method.preset=release"},
+        {2, "5 groups are more than the 4 classes",
+            "--method pcd --set method.schedule=staged --set "
+            "method.directions=c2fl --set method.stages=5 --set "
+            "method.warmup=0 --epochs 5"},
         {2, "did you mean 'kd'", "--method kkd"},
         {2, "did you mean 'temperature'",
             "--method kd --set method.temprature=4"},
         {2, "-4 is outside", "--method kd --set method.temperature=-4"},
-        {1, "no tap 'f9'", "--method fitnet --map teacher.f9->student.f2"},
+        {2, "no tap 'f9'", "--method fitnet --map teacher.f9->student.f2"},
         {2, "a line reads", "--method fitnet --map teacher.f2"},
         {2, "three numbers", "--method kd --teacher-mean 1,2"},
         {2, "twice", "--method kd,kd"},

@@ -165,6 +165,35 @@ static void a_detectors_short_side_has_a_default(void **state)
     lmb_network_fini(&again);
 }
 
+/* Its names would be those of other classes. */
+static void metadata_of_another_head_is_refused(void **state)
+{
+    char *names[] = {"cat", "dog"};
+    const lmb_weights_about about = {
+        .model = "resnet8", .classes = 2, .class_names = names};
+    lmb_network net = {0}, again = {0};
+    lmb_weights_about said = {0};
+    lmb_weights *w = NULL;
+    (void)state;
+    make("resnet8", 5, 32, &net);
+    CHECK_OK(lmb_params_to_weights(net.params, &about, &w));
+    CHECK_OK(lmb_weights_save(path, w));
+    CHECK_ERR(
+        lmb_network_load(path, NULL, NULL, NULL, zero, one, 0, &again, &said),
+        LMB_EFORMAT,
+        "net.safetensors: metadata classes is 2, and the head has 5");
+    CHECK_OK(lmb_weights_set_classes(w, path, 5));
+    CHECK_OK(lmb_weights_save(path, w));
+    CHECK_OK(
+        lmb_network_load(path, NULL, NULL, NULL, zero, one, 0, &again, &said));
+    assert_int_equal(again.classes, 5);
+    assert_null(said.class_names);
+    lmb_weights_about_fini(&said);
+    lmb_weights_free(w);
+    lmb_network_fini(&net);
+    lmb_network_fini(&again);
+}
+
 /* Padding is 0 for a teacher of another mean, too, as it is when the teacher
  * runs by itself. */
 static void a_teachers_padding_is_zero(void **state)
@@ -210,6 +239,7 @@ int main(void)
         cmocka_unit_test(a_network_for_bgr_learns_to_read_rgb),
         cmocka_unit_test(taps_of_regions_have_all_rows),
         cmocka_unit_test(a_detectors_short_side_has_a_default),
+        cmocka_unit_test(metadata_of_another_head_is_refused),
         cmocka_unit_test(a_teachers_padding_is_zero),
     };
     const int failed =

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "data/image.h"
 #include "io/event.h"
+#include "io/raw.h"
 #include "train/report.h"
 #include "train/runlog.h"
 
@@ -215,6 +216,106 @@ static int count_parts(const lmb_file *file, const char *part)
     return n;
 }
 
+/* A run that is not at its end, and one that is given again, are no seeds. */
+static void means_are_over_whole_runs_of_other_seeds(void **state)
+{
+    (void)state;
+    lmb_file file;
+    lmb_str json = {0};
+    char path[4][256];
+    static const char *const names[] = {"s1", "s2", "s2b", "s3"};
+    make_run("s1", 1, 40);
+    make_run("s2", 2, 42);
+    make_run("s2b", 2, 90);
+    make_run("s3", 3, 10);
+    assert_int_equal(remove(at("s3/classes.json")), 0);
+    const char *dirs[4];
+    for (int i = 0; i < 4; i++) {
+        (void)snprintf(path[i], sizeof path[i], "%s", at(names[i]));
+        dirs[i] = path[i];
+    }
+    CHECK_OK(lmb_report_write(at("seeds.html"), 4, dirs, &json));
+    CHECK_OK(lmb_file_open(at("seeds.html"), &file));
+    must_hold(
+        &file, "<td>2 seeds, without 1 unfinished, without 1 of a seed again");
+    must_hold(&file, "41.00 &plusmn; 1.41");
+    lmb_file_close(&file);
+    assert_non_null(strstr(json.text, "\"seed\": \"2\", \"finished\": true"));
+    assert_non_null(strstr(json.text, "\"seed\": \"3\", \"finished\": false"));
+    lmb_str_fini(&json);
+    /* One seed has no mean, and no table of means. */
+    CHECK_OK(lmb_report_write(at("seed.html"), 2, &dirs[1], NULL));
+    CHECK_OK(lmb_file_open(at("seed.html"), &file));
+    assert_int_equal(count_parts(&file, "deviation"), 0);
+    lmb_file_close(&file);
+}
+
+/* "test" in the metrics is what --split named. */
+static void the_manifest_says_what_best_was_chosen_on(void **state)
+{
+    (void)state;
+    lmb_file file;
+    make_run("val", 1, 40);
+    write_text(
+        "val/manifest.json", "{\"data\": {\"best_chosen_on_test\": false}}");
+    const char *const dirs[] = {at("val")};
+    CHECK_OK(lmb_report_write(at("val.html"), 1, dirs, NULL));
+    CHECK_OK(lmb_file_open(at("val.html"), &file));
+    assert_int_equal(count_parts(&file, "chosen on the test set"), 0);
+    lmb_file_close(&file);
+}
+
+/* Of one name, and of names that are the same in their first 63 bytes, which
+ * end inside a letter. */
+#define LONG \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xc3\xa9"
+
+static void classes_named_alike_are_told_apart(void **state)
+{
+    (void)state;
+    lmb_file file;
+    lmb_str json = {0};
+    static const char *const names[] = {
+        "same", "same", LONG " one", LONG " two"};
+    char text[1024];
+    lmb_str classes = {0}, truth = {0};
+    make_boxes("alike", 0.25);
+    for (int i = 0; i < 4; i++) {
+        lmb_str_printf(&classes,
+            "%s{\"class\": %d, \"name\": \"%s\", \"count\": 1, "
+            "\"student\": 0.%d25}",
+            i > 0 ? ", " : "{\"classes\": [", i, names[i], i + 1);
+        lmb_str_printf(&truth, "%s{\"id\": %d, \"name\": \"%s\"}",
+            i > 0 ? ", "
+                  : "{\"images\": [{\"id\": 7, \"width\": 120, \"height\": "
+                    "80}], \"annotations\": [], \"categories\": [",
+            i + 1, names[i]);
+    }
+    lmb_str_add(&classes, "]}");
+    lmb_str_add(&truth, "]}");
+    write_text("alike/classes.json", classes.text);
+    write_text("alike/truth.json", truth.text);
+    lmb_str_fini(&classes);
+    lmb_str_fini(&truth);
+    const char *const dirs[] = {at("alike")};
+    CHECK_OK(lmb_report_write(at("alike.html"), 1, dirs, &json));
+    CHECK_OK(lmb_file_open(at("alike.html"), &file));
+    assert_true(lmb_utf8_is_valid((const char *)file.bytes, file.size));
+    for (int i = 0; i < 4; i++) {
+        (void)snprintf(text, sizeof text,
+            "<tr><td>%s</td><td>1</td><td>0.%d25</td>", names[i], i + 1);
+        must_hold(&file, text);
+        (void)snprintf(
+            text, sizeof text, "{\"class\": %d, \"name\": \"%s\"", i, names[i]);
+        assert_non_null(strstr(json.text, text));
+    }
+    lmb_file_close(&file);
+    assert_non_null(strstr(json.text, "\"same (id 1)\": ["));
+    assert_non_null(strstr(json.text, "\"same (id 2)\": ["));
+    assert_non_null(strstr(json.text, "\"" LONG " one\": ["));
+    lmb_str_fini(&json);
+}
+
 static void detectors_have_boxes_curves_and_pictures(void **state)
 {
     (void)state;
@@ -344,6 +445,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logs_are_cut_back_to_a_mark),
         cmocka_unit_test(the_page_has_runs_seeds_and_gaps),
+        cmocka_unit_test(means_are_over_whole_runs_of_other_seeds),
+        cmocka_unit_test(the_manifest_says_what_best_was_chosen_on),
+        cmocka_unit_test(classes_named_alike_are_told_apart),
         cmocka_unit_test(detectors_have_boxes_curves_and_pictures),
         cmocka_unit_test(a_board_of_many_classes_is_left_out),
         cmocka_unit_test(broken_boxes_are_named),

@@ -4,13 +4,14 @@
  * write of a checkpoint (5); LIMBECK_TEST_SEED=N chooses others. */
 #include "equal_runs.h"
 
+#include "backend/onednn/dnn.h"
 #include "base/rng.h"
 #include "io/weights.h"
 
 enum { STEPS = 10, EPOCHS = 4, IMAGES = 152, BATCH = 16 };
 
 /* All kinds of state: two networks, a connector, momentum, averages. */
-static const char *flags(void)
+static const char *flags_in(const char *folder)
 {
     static char text[4 * PROGRAM_PATH];
     (void)snprintf(text, sizeof text,
@@ -18,8 +19,13 @@ static const char *flags(void)
         "%s/teacher/student.safetensors --data idx:%s/data --method kd,fitnet "
         "--batch %d --epochs %d --lr 0.02 --save-every 3 --ema 0.9 --seed 7 "
         "--precision f32 --threads 1 --log-every 1 --allow-reference",
-        program_root, program_root, BATCH, EPOCHS);
+        folder, folder, BATCH, EPOCHS);
     return text;
+}
+
+static const char *flags(void)
+{
+    return flags_in(program_root);
 }
 
 static int make_teacher(void **state)
@@ -362,6 +368,209 @@ static void two_cannot_go_on_with_one_run(void **state)
     remove_tree(run);
 }
 
+/* --- what a run knows of itself ------------------------------------------- */
+
+/* The whole line that holds `key`, the n-th one from 0; free() it. */
+static char *line_of(const char *path, const char *key, int n)
+{
+    size_t size = 0;
+    char *text = read_all(path, &size), *at = text;
+    for (at = strstr(at, key); at != NULL && n-- > 0;)
+        at = strstr(at + 1, key);
+    char *line = at != NULL ? strdup(at) : NULL;
+    free(text);
+    if (line != NULL)
+        line[strcspn(line, "\n")] = '\0';
+    return line;
+}
+
+static void check_same_line(const char *path, const char *key, const char *want)
+{
+    char *line = line_of(path, key, 0);
+    assert_non_null(line);
+    assert_string_equal(line, want);
+    free(line);
+}
+
+/* The first state is that of step 0. A run that goes on from it is a resumed
+ * one as any other: its teacher was tried, its first weights were read. */
+static void killed_before_the_second_checkpoint_it_is_resumed(void **state)
+{
+    (void)state;
+    program p = {.write_delay = "400"};
+    size_t size = 0;
+    char run[2 * PROGRAM_PATH], init[2 * PROGRAM_PATH];
+    char manifest[2 * PROGRAM_PATH];
+    (void)snprintf(run, sizeof run, "%s", in_folder("zero"));
+    (void)snprintf(init, sizeof init, "%s", in_folder("init.safetensors"));
+    (void)snprintf(
+        manifest, sizeof manifest, "%s", in_folder("zero/manifest.json"));
+    char *text = read_all(in_folder("teacher/student.safetensors"), &size);
+    write_all(init, text, size);
+    free(text);
+    program_start(&p, "%s --init %s --out %s", flags(), init, run);
+    assert_true(program_step(&p) > 0);
+    (void)kill(p.pid, SIGKILL);
+    program_ends(&p, 1000 + SIGKILL);
+    assert_int_equal(checkpoint_number(run, "state.step"), 0);
+    char *score = line_of(manifest, "\"teacher_top1\"", 0);
+    char *checked = line_of(manifest, "\"teacher_checked\"", 0);
+    char *digest = line_of(manifest, "\"sha256\"", 0); /* of init */
+    assert_true(score != NULL && checked != NULL && digest != NULL);
+    assert_null(strstr(score, "null"));
+    assert_int_equal(remove(init), 0);
+    p.write_delay = NULL;
+    program_start(&p, "distill --resume --out %s", run);
+    program_ends(&p, 0);
+    assert_non_null(strstr(p.text, "resumed    at step 0"));
+    assert_null(strstr(p.text, "was not tried"));
+    check_same_line(manifest, "\"teacher_top1\"", score);
+    check_same_line(manifest, "\"teacher_checked\"", checked);
+    check_same_line(manifest, "\"sha256\"", digest);
+    char *session = line_of(manifest, "\"start_step\"", 1);
+    assert_non_null(session);
+    free(session);
+    free(score);
+    free(checked);
+    free(digest);
+    remove_tree(run);
+}
+
+/* --- files that are elsewhere --------------------------------------------- */
+
+static void stop_at_step(program *p, const char *line, const char *run)
+{
+    program_start(p, "%s --out %s", line, run);
+    for (long at = 0; at < 5;) {
+        at = program_step(p);
+        if (at < 0)
+            fail_msg("ended early: %s", p->text);
+    }
+    (void)kill(p->pid, SIGTERM);
+    program_ends(p, 128 + SIGTERM);
+}
+
+/* The paths of its configuration count from the folder that it began in. */
+static void a_run_goes_on_from_another_folder(void **state)
+{
+    (void)state;
+    program p = {.write_delay = "20", .folder = program_root};
+    const char *run = in_folder("there");
+    stop_at_step(&p, flags_in("."), "there");
+    p.folder = "/";
+    program_start(&p, "distill --resume --out %s", run);
+    program_ends(&p, 0);
+    check_equal_runs(in_folder("whole"), run);
+    /* Spelt otherwise they are the same files. */
+    p.folder = NULL;
+    program_start(&p,
+        "distill --resume --out %s --data idx:%s/./data --teacher-weights "
+        "%s/../%s/teacher/student.safetensors",
+        run, program_root, program_root, strrchr(program_root, '/') + 1);
+    program_ends(&p, 0);
+    remove_tree(run);
+}
+
+/* Data that lie elsewhere by now are those of the run if they are equal. */
+static void data_may_have_been_moved(void **state)
+{
+    (void)state;
+    program p = {.write_delay = "20"};
+    const char *run = in_folder("moved"), *copy = in_folder("copy");
+    const char *other = in_folder("other");
+    assert_int_equal(mkdir(copy, 0777), 0);
+    write_idx(copy, "train", IMAGES, 4);
+    write_idx(copy, "t10k", 40, 4);
+    assert_int_equal(mkdir(other, 0777), 0);
+    write_idx(other, "train", IMAGES + 4, 4);
+    write_idx(other, "t10k", 40, 4);
+    stop_at_step(&p, flags(), run);
+    program_start(&p, "distill --resume --data idx:%s --out %s", other, run);
+    program_ends(&p, 1);
+    assert_non_null(strstr(program_last_line(&p), "made with other data"));
+    program_start(&p, "distill --resume --data shapes --out %s", run);
+    program_ends(&p, 2);
+    assert_non_null(strstr(program_last_line(&p), "data.spec: the run to"));
+    program_start(&p, "distill --resume --data idx:%s --out %s", copy, run);
+    program_ends(&p, 0);
+    check_equal_runs(in_folder("whole"), run);
+    remove_tree(run);
+    remove_tree(copy);
+    remove_tree(other);
+}
+
+/* With a part held out the test split is what only the end looks at. */
+static void another_test_split_is_an_error(void **state)
+{
+    (void)state;
+    program p = {.write_delay = "20"};
+    char line[8 * PROGRAM_PATH];
+    const char *run = in_folder("held"), *other = in_folder("other");
+    assert_int_equal(mkdir(other, 0777), 0);
+    write_idx(other, "train", IMAGES, 4);
+    write_idx(other, "t10k", 44, 4);
+    (void)snprintf(line, sizeof line, "%s --val-split 0.2", flags());
+    stop_at_step(&p, line, run);
+    program_start(&p, "distill --resume --data idx:%s --out %s", other, run);
+    program_ends(&p, 1);
+    assert_non_null(strstr(program_last_line(&p), "another test split"));
+    program_start(&p, "distill --resume --out %s", run);
+    program_ends(&p, 0);
+    remove_tree(run);
+    remove_tree(other);
+}
+
+/* --- what a machine decides ----------------------------------------------- */
+
+/* Puts `to` in place of the last `from` in a file. */
+static void replace_in(const char *path, const char *from, const char *to)
+{
+    size_t size = 0;
+    char *text = read_all(path, &size), *at = NULL;
+    char *out = calloc(size + strlen(to) + 1, 1);
+    for (char *next = strstr(text, from); next != NULL;
+         next = strstr(next + 1, from))
+        at = next;
+    assert_true(at != NULL && out != NULL);
+    *at = '\0';
+    (void)strcat(strcat(strcat(out, text), to), at + strlen(from));
+    write_all(path, out, strlen(out));
+    free(out);
+    free(text);
+}
+
+/* As begun by "auto" where that was f32, which it need not be here. */
+static void auto_goes_on_in_what_the_run_was_begun_in(void **state)
+{
+    (void)state;
+    program p = {.write_delay = "20"};
+    char config[2 * PROGRAM_PATH], manifest[2 * PROGRAM_PATH];
+    const char *run = in_folder("auto");
+    (void)snprintf(config, sizeof config, "%s/config.yaml", run);
+    (void)snprintf(manifest, sizeof manifest, "%s/manifest.json", run);
+    stop_at_step(&p, flags(), run);
+    replace_in(config, "  precision: f32", "  precision: auto");
+    program_start(&p, "distill --resume --precision bf16 --out %s", run);
+    program_ends(&p, 2);
+    assert_non_null(
+        strstr(program_last_line(&p), "was begun in f32, not in bf16"));
+    if (!lmb_dnn_has_bf16()) {
+        replace_in(
+            manifest, "\"precision\": \"f32\"", "\"precision\": \"bf16\"");
+        program_start(&p, "distill --resume --out %s", run);
+        program_ends(&p, 1);
+        assert_non_null(strstr(program_last_line(&p),
+            "was begun in bf16, and this CPU has neither"));
+        replace_in(
+            manifest, "\"precision\": \"bf16\"", "\"precision\": \"f32\"");
+    }
+    program_start(&p, "distill --resume --precision f32 --out %s", run);
+    (void)program_step(&p);
+    (void)kill(p.pid, SIGTERM);
+    (void)program_wait(&p);
+    resume_to_the_end(run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,7 +580,12 @@ int main(void)
         cmocka_unit_test(killed_many_times_it_ends_equal),
         cmocka_unit_test(killed_inside_a_write_it_ends_equal),
         cmocka_unit_test(killed_before_the_first_checkpoint_it_begins_again),
+        cmocka_unit_test(killed_before_the_second_checkpoint_it_is_resumed),
         cmocka_unit_test(killed_after_the_last_step_it_ends_equal),
+        cmocka_unit_test(a_run_goes_on_from_another_folder),
+        cmocka_unit_test(data_may_have_been_moved),
+        cmocka_unit_test(another_test_split_is_an_error),
+        cmocka_unit_test(auto_goes_on_in_what_the_run_was_begun_in),
         cmocka_unit_test(a_signal_ends_the_step_and_saves),
         cmocka_unit_test(a_signal_on_the_last_step_of_an_epoch),
         cmocka_unit_test(a_signal_inside_an_evaluation),

@@ -196,6 +196,39 @@ static void two_at_once_share_a_folder(void **state)
     check_cached("two", EPOCHS);
 }
 
+/* --- in the run's own folder ---------------------------------------------- */
+
+static void a_cache_may_lie_in_the_run(void **state)
+{
+    (void)state;
+    const char *run = in_folder("own");
+    run_to_the_end(cache_flag("own/deep/cache"), run);
+    check_equal_runs(in_folder("whole"), run);
+    assert_int_equal(
+        count_files(in_folder("own/deep/cache"), "epoch-"), EPOCHS);
+    check_cached("own/deep/cache", EPOCHS); /* another run reads it */
+    remove_tree(run);
+    stop_and_resume("stopped/cache", 14, SIGTERM);
+}
+
+/* Neither a new start nor --resume finds anything in its way. */
+static void a_run_that_fails_takes_its_cache_along(void **state)
+{
+    (void)state;
+    program p = {.file_limit = 100000}; /* less than a checkpoint needs */
+    const char *run = in_folder("own");
+    program_start(
+        &p, "%s %s --out %s", flags("f32"), cache_flag("own/deep/cache"), run);
+    program_ends(&p, 1);
+    assert_non_null(strstr(program_last_line(&p), "last.safetensors"));
+    assert_false(exists(run));
+    p.file_limit = 0;
+    program_start(&p, "%s %s --method fitnet --out %s", flags("f32"),
+        cache_flag("own/cache"), run);
+    program_ends(&p, 2);
+    assert_false(exists(run));
+}
+
 /* --- what is refused ------------------------------------------------------ */
 
 static void check_refused(const char *options, int status, const char *part)
@@ -239,6 +272,13 @@ static void methods_on_features_are_an_error(void **state)
         in_folder("data"), cache_flag("c"), in_folder("refused"));
     program_ends(&p, 2);
     assert_non_null(strstr(p.text, "unknown flag --cache"));
+}
+
+/* Both have a lock there, and files of their own. */
+static void the_runs_folder_itself_is_an_error(void **state)
+{
+    (void)state;
+    check_refused(cache_flag("refused"), 2, "the run's own folder");
 }
 
 static void damage_is_an_error(void **state)
@@ -322,8 +362,11 @@ int main(void)
         cmocka_unit_test(a_stopped_run_goes_on_to_the_same_bits),
         cmocka_unit_test(a_run_goes_on_without_it),
         cmocka_unit_test(two_at_once_share_a_folder),
+        cmocka_unit_test(a_cache_may_lie_in_the_run),
+        cmocka_unit_test(a_run_that_fails_takes_its_cache_along),
         cmocka_unit_test(another_identity_is_an_error),
         cmocka_unit_test(methods_on_features_are_an_error),
+        cmocka_unit_test(the_runs_folder_itself_is_an_error),
         cmocka_unit_test(damage_is_an_error),
     };
     const int failed =

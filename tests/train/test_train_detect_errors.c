@@ -125,7 +125,7 @@ static void wrong_flags_of_distill(void **state)
             "--method dfmsd --set method.dfm=false --set method.mes=gap"},
         {2, "each stage needs an epoch", "--method dfmsd --epochs 1"},
         {1, "no tap 'f2'", "--method fitnet"},
-        {1, "no tap 'p9'", "--method pkd --map teacher.p9->student.p3"},
+        {2, "no tap 'p9'", "--method pkd --map teacher.p9->student.p3"},
         {2, "ld: the teacher codes boxes as", "--method ld"},
         {1, "not of this network", "--method pkd --teacher retinanet_r50_fpn"},
     };

@@ -188,6 +188,30 @@ static void a_limit_takes_a_part(void **state)
     free(part);
 }
 
+/* What the error about several files tells to do is done by `eval`, too. */
+static void one_of_several_files_is_named(void **state)
+{
+    (void)state;
+    size_t size = 0;
+    program p = {0};
+    char more[2 * PROGRAM_PATH];
+    char *text = read_all(in_folder("set/instances_val.json"), &size);
+    assert_int_equal(mkdir(in_folder("set/annotations"), 0777), 0);
+    write_all(in_folder("set/annotations/instances_val.json"), text, size);
+    free(text);
+    program_start(&p, "eval %s", detector_flags(""));
+    program_ends(&p, 2);
+    assert_non_null(
+        strstr(program_last_line(&p), "which? name one outright: --set "));
+    assert_non_null(strstr(program_last_line(&p), "data.test.json=FILE"));
+    (void)snprintf(more, sizeof more, "--limit 7 --set data.test.json=%s",
+        in_folder("set/annotations/instances_val.json"));
+    char *named = eval(detector_flags(more));
+    CHECK_NEAR(json_number(named, "count"), 7, 0);
+    free(named);
+    remove_tree(in_folder("set/annotations"));
+}
+
 /* As torchvision numbers classes: the ids 10 and 13 are classes 10 and 13 of
  * fourteen, or 9 and 12 of thirteen. */
 static void labels_by_category_id(void **state)
@@ -266,6 +290,7 @@ int main(void)
         cmocka_unit_test(a_teacher_is_scored_at_its_own_size),
         cmocka_unit_test(batches_and_loader_threads_change_nothing),
         cmocka_unit_test(a_limit_takes_a_part),
+        cmocka_unit_test(one_of_several_files_is_named),
         cmocka_unit_test(numbers_are_those_of_the_file),
         cmocka_unit_test(labels_by_category_id), /* has other weights */
     };

@@ -214,6 +214,37 @@ static void methods_of_a_stage(void **state)
     free(text);
 }
 
+static void check_tables(const program *p)
+{
+    check_said(p, "loss       1 detection + 2 mimic (stage 1)\n");
+    check_said(p, "loss       1 detection + 10 pkd (stages 2 to 3)\n");
+    check_said(p, "pairs of taps (student <- teacher), stage 1:\nmimic: ");
+    check_said(p, "pairs of taps (student <- teacher), stages 2 to 3:\npkd: ");
+}
+
+/* The table before the first step names what each stage compares, once where
+ * stages in a row do the same; and in a run that goes on, too. */
+static void each_stage_has_its_pairs(void **state)
+{
+    (void)state;
+    program p = {0};
+    write_config("methods: [pkd, mimic]\nstages:\n"
+                 "  - {teacher: 0, until: 1, methods: [mimic]}\n"
+                 "  - {teacher: 0, until: 2, methods: [pkd]}\n"
+                 "  - {teacher: 1, methods: [pkd]}\n");
+    distil(&p, "tables", "--epochs 4 --max-steps 5");
+    check_tables(&p);
+    program_start(&p, "distill --resume --force --out %s", in_folder("tables"));
+    program_ends(&p, 0);
+    check_said(&p, "resumed    at step 5");
+    check_tables(&p);
+    write_config("methods: [pkd]\nstages:\n  - {teacher: 0, until: 1}\n"
+                 "  - {teacher: 1}\n");
+    distil(&p, "alike", "--epochs 2");
+    check_said(&p, "loss       1 detection + 10 pkd\n");
+    check_said(&p, "pairs of taps (student <- teacher):\npkd: ");
+}
+
 /* With one teacher dfmsd has two equal stages, unless sal says no. */
 static void dfmsd_has_two_stages(void **state)
 {
@@ -244,6 +275,7 @@ int main(void)
         cmocka_unit_test(a_restart_begins_anew),
         cmocka_unit_test(all_spellings_are_one_run),
         cmocka_unit_test(methods_of_a_stage),
+        cmocka_unit_test(each_stage_has_its_pairs),
         cmocka_unit_test(dfmsd_has_two_stages),
     };
     const int failed =

@@ -7,18 +7,24 @@
 
 #define WHOLE "retinanet_r18_fpn:fpn_channels=32,head_convs=1"
 
-static void make_weights(
-    const char *model, int classes, int size, const char *name)
+static void make_seeded_weights(
+    const char *model, int classes, int size, uint64_t seed, const char *name)
 {
     lmb_model_spec spec;
     lmb_network net = {0};
     CHECK_OK(lmb_model_spec_parse(model, &spec));
     CHECK_OK(lmb_network_make(&spec, classes, size, LMB_F32, &net));
-    lmb_params_init(net.params, 3);
+    lmb_params_init(net.params, seed);
     for (int c = 0; c < 3; c++)
         net.std[c] = 1;
     CHECK_OK(lmb_network_save(&net, NULL, size, 0, in_folder("%s", name)));
     lmb_network_fini(&net);
+}
+
+static void make_weights(
+    const char *model, int classes, int size, const char *name)
+{
+    make_seeded_weights(model, classes, size, 3, name);
 }
 
 static int make_folder(void **state)
@@ -153,6 +159,37 @@ static void neck_and_heads_of_the_teacher(void **state)
     lmb_weights_free(alone);
 }
 
+/* Of several teachers that of the first stage. */
+static void neck_and_heads_of_the_first_stages_teacher(void **state)
+{
+    (void)state;
+    static const char head[] = "bbox_head.retina_cls.weight";
+    char yaml[8 * PROGRAM_PATH], flags[4 * PROGRAM_PATH];
+    lmb_weights *first = NULL, *second = NULL, *to = NULL;
+    make_seeded_weights(
+        TINY_TEACHER, SCENE_CLASSES, 64, 4, "second.safetensors");
+    const int n = snprintf(yaml, sizeof yaml,
+        "student: \"" TINY_STUDENT "\"\n"
+        "teachers: [{weights: %s}, {weights: %s}]\n"
+        "methods: [pkd]\n"
+        "stages: [{teacher: 1, until: 1}, {teacher: 0}]\n",
+        in_folder("teacher.safetensors"), in_folder("second.safetensors"));
+    assert_true(n > 0 && n < (int)sizeof yaml);
+    write_all(in_folder("run.yaml"), yaml, (size_t)n);
+    (void)snprintf(flags, sizeof flags,
+        "--config %s --epochs 2 --force --teacher-check 0 --inherit",
+        in_folder("run.yaml"));
+    run_still("distill", flags, "staged");
+    CHECK_OK(lmb_weights_load(in_folder("teacher.safetensors"), &first));
+    CHECK_OK(lmb_weights_load(in_folder("second.safetensors"), &second));
+    CHECK_OK(lmb_weights_load(in_folder("staged/student.safetensors"), &to));
+    assert_false(same_tensor(first, head, second, head));
+    assert_true(same_tensor(second, head, to, head));
+    lmb_weights_free(first);
+    lmb_weights_free(second);
+    lmb_weights_free(to);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +197,7 @@ int main(void)
         cmocka_unit_test(a_backbone_of_another_shape),
         cmocka_unit_test(a_detector_of_other_classes),
         cmocka_unit_test(neck_and_heads_of_the_teacher),
+        cmocka_unit_test(neck_and_heads_of_the_first_stages_teacher),
     };
     const int failed =
         cmocka_run_group_tests(tests, make_folder, program_folder_remove);

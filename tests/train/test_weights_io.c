@@ -187,6 +187,68 @@ static void wrong_metadata_is_refused(void **state)
     }
 }
 
+/* A head of another number of classes than the metadata was written for. */
+static void names_of_another_head_are_left_out(void **state)
+{
+    static const struct {
+        const char *classes, *names;
+        int kept; /* names */
+    } cases[] = {
+        {"2", "a\nb", 0},
+        {"5", "a\nb\nc\nd\ne", 0},
+        {"2", "a\nb\nc", 3}, /* only the number was forgotten */
+        {"3", "a\nb\nc", 3},
+        {NULL, "a\nb\nc", 3},
+        {NULL, "a\nb", 0},
+        {"3", "a\nb", 0},
+        {NULL, NULL, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < LMB_COUNT(cases); i++) {
+        lmb_weights *w = NULL;
+        lmb_weights_about got;
+        CHECK_OK(lmb_weights_new(&w));
+        CHECK_OK(lmb_weights_meta_set(w, "mean", "0 0 0"));
+        if (cases[i].classes != NULL)
+            CHECK_OK(lmb_weights_meta_set(w, "classes", cases[i].classes));
+        if (cases[i].names != NULL)
+            CHECK_OK(lmb_weights_meta_set(w, "class_names", cases[i].names));
+        CHECK_OK(lmb_weights_meta_set(w, "std", "1 1 1"));
+        CHECK_OK(lmb_weights_set_classes(w, "x.pth", 3));
+        CHECK_OK(lmb_weights_about_read(w, "x.pth", &got));
+        CHECK_OK(lmb_weights_check_about(&got, "x.pth", 3));
+        CHECK_ERR(lmb_weights_check_about(&got, "x.pth", 4), LMB_EFORMAT,
+            "x.pth: metadata classes is 3, and the head has 4");
+        assert_int_equal(got.classes, 3);
+        assert_int_equal(got.class_names != NULL ? 3 : 0, cases[i].kept);
+        assert_true(got.has_norm);
+        CHECK_OK(lmb_weights_about_write(&got, w));
+        assert_int_equal(lmb_weights_meta_get(w, "class_names") != NULL ? 3 : 0,
+            cases[i].kept);
+        lmb_weights_about_fini(&got);
+        lmb_weights_free(w);
+    }
+}
+
+static void metadata_is_taken_out(void **state)
+{
+    lmb_weights *w = NULL;
+    (void)state;
+    CHECK_OK(lmb_weights_new(&w));
+    CHECK_OK(lmb_weights_meta_set(w, "a", "1"));
+    CHECK_OK(lmb_weights_meta_set(w, "b", "2"));
+    CHECK_OK(lmb_weights_meta_set(w, "c", "3"));
+    lmb_weights_meta_remove(w, "a");
+    lmb_weights_meta_remove(w, "a");
+    assert_null(lmb_weights_meta_get(w, "a"));
+    assert_string_equal(lmb_weights_meta_get(w, "b"), "2");
+    lmb_weights_meta_remove(w, "c");
+    assert_int_equal(w->meta_count, 1);
+    CHECK_OK(lmb_weights_meta_set(w, "a", "4"));
+    assert_string_equal(lmb_weights_meta_get(w, "a"), "4");
+    lmb_weights_free(w);
+}
+
 /* --- a published network -------------------------------------------------- */
 
 enum { BATCH = 50, IMAGES = 200, CLASSES = 100, PIXELS = 3 * 32 * 32 };
@@ -313,4 +375,6 @@ LMB_TEST_MAIN(cmocka_unit_test(parameters_come_back),
     cmocka_unit_test(what_a_file_is_about_comes_back),
     cmocka_unit_test(a_file_that_says_nothing_is_fine),
     cmocka_unit_test(wrong_metadata_is_refused),
+    cmocka_unit_test(names_of_another_head_are_left_out),
+    cmocka_unit_test(metadata_is_taken_out),
     cmocka_unit_test(a_published_network_computes_what_it_did))

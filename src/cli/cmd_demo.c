@@ -56,6 +56,8 @@ static const cli_flag flags[] = {
     {"detector-fraction", "F", "part of the 2,000 generated scenes (0.3)", NULL,
         NULL},
     {"seed", "N", "seed of all runs (0)", NULL, NULL},
+    {"precision", "auto|f32|bf16", "of activations in all runs (auto)", NULL,
+        NULL},
     {0},
 };
 
@@ -132,6 +134,9 @@ static lmb_status configure(demo *d, int i, lmb_config *config)
     (void)snprintf(text, sizeof text, "%.17g", d->fraction[task]);
     LMB_TRY(lmb_config_set(config, "train.fraction", text, "demo"));
     LMB_TRY(lmb_config_set(config, "out", d->row[i].dir, "demo"));
+    if (cli_value(d->c, "precision") != NULL)
+        LMB_TRY(lmb_config_set(config, "train.precision",
+            cli_value(d->c, "precision"), "--precision"));
     return runs[i].method != NULL ? set_method(d, i, config) : LMB_OK;
 }
 
@@ -358,7 +363,7 @@ static lmb_status run(cli *c)
 
 const cli_command cmd_demo = {
     .name = "demo",
-    .usage = "[--out DIR] [--epochs N] [--seed N]",
+    .usage = "[--out DIR] [--epochs N] [--seed N] [--precision P]",
     .title = "the whole job on generated pictures, in minutes",
     .text = "Trains a resnet20 on 100 classes of generated shapes, then a "
             "resnet8 alone, with KD\nand with PCD; then a small GFL detector "

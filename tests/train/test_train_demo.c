@@ -44,7 +44,8 @@ static void standard_output_is_json(void **state)
     }
     program p = {.output = in_folder("out.json")};
     program_start(&p,
-        "demo --epochs 1 --fraction 0.05 --detector-epochs 0 --json --out %s",
+        "demo --epochs 1 --fraction 0.05 --detector-epochs 0 --precision f32 "
+        "--json --out %s",
         in_folder("demo"));
     program_ends(&p, 0);
     json_t *out = json_load_file(p.output, 0, &error);

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """A table of detectors on a split: mean and deviation over seeds of AP, AP50
 and AP75 of the last and the best epoch, and of AP of the last one a 95 %
-interval over images (bootstrap, 400 draws, the seeds' detections together).
+interval over images (bootstrap, the seeds' detections together).
 
   detection_table.py --limbeck PROGRAM --data coco:DIR --split test \\
-      NAME=RUN[,RUN...] ...
+      [--draws 400] NAME=RUN[,RUN...] ...
 
 RUN is a run directory: student.safetensors is the last epoch,
 best.safetensors the best one. Scores are pycocotools' on the files that
@@ -21,8 +21,6 @@ import tempfile
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-
-DRAWS = 400
 
 
 def quiet(function, *args):
@@ -67,12 +65,12 @@ def scores(e, images=None):
     return np.array([mean(precision), mean(precision[0]), mean(precision[5])])
 
 
-def interval(evals):
+def interval(evals, count):
     """Of the mean over seeds, the same images for each."""
     rng = np.random.default_rng(0)
     n = len(evals[0].params.imgIds)
     draws = []
-    for _ in range(DRAWS):
+    for _ in range(count):
         images = rng.integers(0, n, n)
         draws.append(np.mean([scores(e, images)[0] for e in evals]))
     return np.percentile(draws, [2.5, 97.5])
@@ -83,6 +81,7 @@ def main():
     parser.add_argument("--limbeck", required=True)
     parser.add_argument("--data", required=True)
     parser.add_argument("--split", default="test")
+    parser.add_argument("--draws", type=int, default=400)
     parser.add_argument("rows", nargs="+")
     args = parser.parse_args()
     root = args.data.split(":", 1)[1]
@@ -107,7 +106,7 @@ def main():
                         f" ± {all_scores[:, k].std(ddof=1):.2f}"
                         if len(runs) > 1 and k == 0 else ""))
                 if file == "student":
-                    low, high = 100 * interval(evals)
+                    low, high = 100 * interval(evals, args.draws)
         print(f"| {name} | {len(runs)} | {' | '.join(cells)} "
               f"| {low:.1f} .. {high:.1f} |", flush=True)
 

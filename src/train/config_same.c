@@ -145,17 +145,18 @@ static lmb_status differ(const char *key, const char *x, const char *y)
     static const char advice[] = "leave it out, or start a new run";
     const char *dot = strrchr(key, '.');
     const char *name = dot != NULL ? dot + 1 : key;
+    const char *old = x != NULL ? x : "", *now = y != NULL ? y : "";
     if (x == NULL)
         return LMB_FAIL(LMB_EUSAGE,
             "%s: the run to resume has nothing, its default, not '%s: %s': %s",
-            key, name, y, advice);
+            key, name, now, advice);
     if (y == NULL)
         return LMB_FAIL(LMB_EUSAGE,
-            "%s: the run to resume has '%s: %s', not nothing: %s", key, name, x,
-            advice);
+            "%s: the run to resume has '%s: %s', not nothing: %s", key, name,
+            old, advice);
     return LMB_FAIL(LMB_EUSAGE,
-        "%s: the run to resume has '%s: %s', not '%s: %s': %s", key, name, x,
-        name, y, advice);
+        "%s: the run to resume has '%s: %s', not '%s: %s': %s", key, name, old,
+        name, now, advice);
 }
 
 /* --- all of them ---------------------------------------------------------- */

@@ -47,10 +47,11 @@ static bool is_torchvision(const lmb_model *m)
 static lmb_value hidden(lmb_nn *nn, const char *name, lmb_value x)
 {
     const int out = (int)lmb_detector_opts(nn)->head_width;
-    const lmb_shape shape = LMB_SHAPE(out, lmb_graph_dim(nn->g, x, 1));
+    const int64_t in = lmb_graph_dim(nn->g, x, 1) * lmb_graph_dim(nn->g, x, 2) *
+        lmb_graph_dim(nn->g, x, 3);
     return lmb_relu(nn->g,
-        lmb_nn_linear(nn, name, x, out, lmb_init_xavier_uniform(shape),
-            lmb_init_constant(0)));
+        lmb_nn_linear_whole(nn, name, x, out,
+            lmb_init_xavier_uniform(LMB_SHAPE(out, in)), lmb_init_constant(0)));
 }
 
 static lmb_value cut_out(
@@ -64,9 +65,7 @@ static lmb_value cut_out(
         .canonical_size = 224,
         .canonical_level = 2,
         .aligned = !tv};
-    const lmb_value y = lmb_roi_align(nn->g, p, rois, &attr);
-    const int64_t channels = lmb_graph_dim(nn->g, y, 1);
-    return lmb_reshape(nn->g, y, LMB_SHAPE(-1, channels * GRID * GRID));
+    return lmb_roi_align(nn->g, p, rois, &attr);
 }
 
 typedef struct roi_outputs {
@@ -90,6 +89,7 @@ static roi_outputs roi_head(const lmb_model *m, lmb_nn *nn, const lmb_value *p,
     lmb_value x = cut_out(m, nn, p, rois);
     x = hidden(nn, l->fc[0], x);
     x = hidden(nn, l->fc[1], x);
+    x = lmb_reshape(nn->g, x, LMB_SHAPE(-1, lmb_detector_opts(nn)->head_width));
     lmb_nn_push(nn, "%s", l->scope);
     const roi_outputs o = {lmb_nn_linear(nn, l->cls, x, classes + 1,
                                lmb_init_normal(0, 0.01), lmb_init_constant(0)),

@@ -100,6 +100,11 @@ lmb_value lmb_nn_linear(lmb_nn *nn, const char *name, lmb_value x, int out,
 /* The same with PyTorch's default initialisation. */
 lmb_value lmb_nn_linear_default(
     lmb_nn *nn, const char *name, lmb_value x, int out);
+/* A linear layer on all elements of x [N, C, H, W], in this order: y [N, out,
+ * 1, 1], weight [out, C H W], bias [out]. A convolution whose kernel covers x:
+ * hidden layers on RoIs lie in bf16 where convolutions do. */
+lmb_value lmb_nn_linear_whole(lmb_nn *nn, const char *name, lmb_value x,
+    int out, lmb_init weight, lmb_init bias);
 /* Says that linear layer `name` turns tap "pooled" into tap "logits", and
  * declares both taps. */
 void lmb_nn_head(

@@ -193,6 +193,24 @@ lmb_value lmb_nn_linear_default(
     return lmb_nn_linear(nn, name, x, out, rule, rule);
 }
 
+lmb_value lmb_nn_linear_whole(lmb_nn *nn, const char *name, lmb_value x,
+    int out, lmb_init weight, lmb_init bias)
+{
+    const int64_t c = lmb_graph_dim(nn->g, x, 1);
+    const int64_t h = lmb_graph_dim(nn->g, x, 2);
+    const int64_t w = lmb_graph_dim(nn->g, x, 3);
+    const lmb_conv_attr attr = lmb_conv_square(1, 0);
+    lmb_nn_push(nn, "%s", name);
+    const lmb_value matrix =
+        lmb_nn_param(nn, "weight", LMB_SHAPE(out, c * h * w), weight, true);
+    const lmb_value b = lmb_nn_param(nn, "bias", LMB_SHAPE(out), bias, true);
+    const lmb_value kernel =
+        lmb_reshape(nn->g, matrix, LMB_SHAPE(out, c, h, w));
+    const lmb_value y = lmb_conv2d(nn->g, x, kernel, b, &attr);
+    lmb_nn_pop(nn);
+    return y;
+}
+
 void lmb_nn_head(
     lmb_nn *nn, const char *name, lmb_value pooled, lmb_value logits)
 {

@@ -16,6 +16,7 @@ typedef struct conv_case {
     int64_t n, in, h, w, out;
     int32_t kernel, stride, groups;
     bool residual;
+    bool whole; /* no padding: the kernel is as large as x */
 } conv_case;
 
 typedef struct conv_run {
@@ -130,7 +131,8 @@ static void compare(const conv_run *r, const lmb_buf *got, const char *impl)
 
 static void run_case(const conv_case *c, lmb_dtype dtype, lmb_dnn_kind kind)
 {
-    const int32_t k = c->kernel, s = c->stride, pad = (c->kernel - 1) / 2;
+    const int32_t k = c->kernel, s = c->stride;
+    const int32_t pad = c->whole ? 0 : (k - 1) / 2;
     const int64_t oh = (c->h + 2 * pad - k) / s + 1;
     const int64_t ow = (c->w + 2 * pad - k) / s + 1;
     conv_run r = {
@@ -189,20 +191,27 @@ static void run_case(const conv_case *c, lmb_dtype dtype, lmb_dnn_kind kind)
 
 static void run_all(lmb_dtype dtype)
 {
-    /* n, in, h, w, out, kernel, stride, groups, residual */
+    /* n, in, h, w, out, kernel, stride, groups, residual, whole */
     static const conv_case cases[] = {
-        {2, 64, 8, 6, 64, 1, 1, 1, true}, /* oneDNN 2.6, AMX: past the end */
-        {2, 64, 8, 6, 64, 1, 1, 1, false},
-        {4, 96, 16, 12, 64, 1, 1, 1, false},
-        {2, 32, 7, 5, 24, 3, 1, 1, true},
-        {2, 32, 7, 5, 24, 3, 2, 1, false},
-        {2, 3, 16, 16, 16, 3, 2, 1, false},
-        {2, 16, 1, 1, 24, 3, 2, 1, false}, /* AMX: taps without a gradient */
-        {2, 16, 2, 2, 24, 3, 2, 1, false},
-        {2, 16, 2, 1, 16, 5, 1, 1, false},
-        {4, 48, 2, 2, 48, 3, 1, 48, false},
-        {2, 48, 9, 7, 48, 3, 2, 48, false},
-        {2, 48, 6, 6, 24, 1, 1, 3, false},
+        {2, 64, 8, 6, 64, 1, 1, 1, true,
+            false}, /* oneDNN 2.6, AMX: past the end */
+        {2, 64, 8, 6, 64, 1, 1, 1, false, false},
+        {4, 96, 16, 12, 64, 1, 1, 1, false, false},
+        {2, 32, 7, 5, 24, 3, 1, 1, true, false},
+        {2, 32, 7, 5, 24, 3, 2, 1, false, false},
+        {2, 3, 16, 16, 16, 3, 2, 1, false, false},
+        {2, 16, 1, 1, 24, 3, 2, 1, false,
+            false}, /* AMX: taps without a gradient */
+        {2, 16, 2, 2, 24, 3, 2, 1, false, false},
+        {2, 16, 2, 1, 16, 5, 1, 1, false, false},
+        {4, 48, 2, 2, 48, 3, 1, 48, false, false},
+        {2, 48, 9, 7, 48, 3, 2, 48, false, false},
+        {2, 48, 6, 6, 24, 1, 1, 3, false, false},
+        {33, 24, 7, 7, 40, 7, 1, 1, false, true},
+        {33, 24, 7, 7, 40, 7, 1, 1, true, true},
+        {5, 3, 3, 3, 17, 3, 1, 1, false, true},
+        {33, 64, 1, 1, 40, 1, 1, 1, false, true},
+        {33, 64, 1, 1, 40, 1, 1, 1, true, true},
     };
     for (size_t i = 0; i < LMB_COUNT(cases); i++)
         for (int kind = LMB_DNN_FORWARD_INFER;

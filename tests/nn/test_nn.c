@@ -76,6 +76,26 @@ static void nodes_carry_the_scope(void **state)
     site_close(&s);
 }
 
+/* A file of PyTorch's holds them as those of any linear layer. */
+static void a_layer_on_whole_planes_has_the_weight_of_a_linear_one(void **state)
+{
+    const lmb_shape weight = LMB_SHAPE(5, 6 * 8 * 8);
+    const lmb_shape result = LMB_SHAPE(2, 5, 1, 1);
+    site s;
+    (void)state;
+    site_open(&s, LMB_MODE_TRAIN);
+    const lmb_value y = lmb_nn_linear_whole(&s.nn, "fc6", s.x, 5,
+        lmb_init_torch_default(weight), lmb_init_constant(0));
+    CHECK_OK(lmb_graph_status(s.g));
+    const lmb_shape got = lmb_graph_shape(s.g, y);
+    assert_true(lmb_shape_equal(&got, &result));
+    assert_string_equal(s.g->nodes[s.g->n_nodes - 1].scope, "fc6");
+    assert_int_equal(lmb_params_count(s.params), 2);
+    assert_string_equal(lmb_params_at(s.params, 0)->name, "fc6.weight");
+    assert_true(lmb_shape_equal(&lmb_params_at(s.params, 0)->shape, &weight));
+    site_close(&s);
+}
+
 static void weights_start_as_pytorch_says(void **state)
 {
     const lmb_init he = lmb_init_kaiming_fan_out(LMB_SHAPE(64, 3, 5, 7));
@@ -162,6 +182,7 @@ static void taps_and_names_have_limits(void **state)
 
 LMB_TEST_MAIN(cmocka_unit_test(parameters_have_the_names_of_pytorch),
     cmocka_unit_test(nodes_carry_the_scope),
+    cmocka_unit_test(a_layer_on_whole_planes_has_the_weight_of_a_linear_one),
     cmocka_unit_test(weights_start_as_pytorch_says),
     cmocka_unit_test(batch_norm_learns_only_in_training),
     cmocka_unit_test(errors_name_the_layer_and_make_no_parameters),

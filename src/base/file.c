@@ -284,6 +284,20 @@ bool lmb_path_is_dir(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+bool lmb_dir_is_empty(const char *path)
+{
+    DIR *dir = opendir(path);
+    if (dir == NULL)
+        return false;
+    const struct dirent *entry = NULL;
+    bool empty = true;
+    while (empty && (entry = readdir(dir)) != NULL)
+        empty =
+            strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    (void)closedir(dir);
+    return empty;
+}
+
 bool lmb_path_same(const char *a, const char *b)
 {
     struct stat x, y;
@@ -380,9 +394,14 @@ void lmb_remove_temporaries(const char *dir)
     remove_files(dir, is_temporary);
 }
 
-void lmb_remove_dir(const char *dir)
+void lmb_remove_files(const char *dir)
 {
     remove_files(dir, is_any);
+}
+
+void lmb_remove_dir(const char *dir)
+{
+    lmb_remove_files(dir);
     (void)rmdir(dir);
 }
 

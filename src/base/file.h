@@ -45,6 +45,8 @@ lmb_status lmb_file_write(
 
 bool lmb_path_exists(const char *path);
 bool lmb_path_is_dir(const char *path);
+/* A directory that can be read, and holds nothing. */
+bool lmb_dir_is_empty(const char *path);
 /* Are both there, and one file or folder, however it is spelt? */
 bool lmb_path_same(const char *a, const char *b);
 /* A path that counts from the working folder as one that counts from the root;
@@ -57,7 +59,9 @@ lmb_status lmb_make_dirs(const char *path) LMB_MUST_CHECK;
 lmb_status lmb_make_new_dir(const char *path) LMB_MUST_CHECK;
 /* Removes what killed writers left in a directory. */
 void lmb_remove_temporaries(const char *dir);
-/* Removes a directory and the files in it; not directories in it. */
+/* Removes the files in a directory, not directories in it. */
+void lmb_remove_files(const char *dir);
+/* The same, and the directory, if it is empty then. */
 void lmb_remove_dir(const char *dir);
 /* The same for `inner` and for the directories that it lies in below `dir`;
  * nothing if it is not below it. */

@@ -53,8 +53,9 @@ struct lmb_run {
     lmb_run_state state;
     lmb_runlog *log;
     lmb_runlog_mark before_row; /* where the logs were before an epoch's row */
-    /* The directory: made by this run; had and has a checkpoint; its lock. */
-    bool made_directory, has_checkpoint, saved;
+    /* The directory: there before, but empty; made or filled by this run; had
+     * and has a checkpoint; its lock. */
+    bool found_directory, made_directory, has_checkpoint, saved;
     bool looked_at; /* lmb_run_look: nothing is written */
     int lock;
     const char *lock_path;

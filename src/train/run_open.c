@@ -384,6 +384,24 @@ static lmb_status take_directory(lmb_run *run)
     return LMB_OK;
 }
 
+/* An empty folder, as a mounted one may be, is as good as none. */
+static lmb_status check_is_new(lmb_run *run)
+{
+    const char *out = run->config->out;
+    const char *config = NULL;
+    run->found_directory = lmb_dir_is_empty(out);
+    if (run->found_directory || !lmb_path_exists(out))
+        return LMB_OK;
+    LMB_TRY(lmb_run_path(run, LMB_RUN_CONFIG, &config));
+    if (!lmb_path_exists(config))
+        return LMB_FAIL(LMB_EUSAGE,
+            "%s exists and is no run (no " LMB_RUN_CONFIG
+            "): another --out, or remove it",
+            out);
+    return LMB_FAIL(LMB_EUSAGE,
+        "%s exists: --resume goes on with it, another --out starts anew", out);
+}
+
 /* Before the long work: is there what --resume needs, and nothing else's? */
 static lmb_status check_directory(lmb_run *run)
 {
@@ -391,12 +409,8 @@ static lmb_status check_directory(lmb_run *run)
     const char *last = NULL;
     if (c->out == NULL)
         return LMB_FAIL(LMB_EUSAGE, "where to? --out RUN");
-    if (!c->resume && lmb_path_exists(c->out))
-        return LMB_FAIL(LMB_EUSAGE,
-            "%s exists: --resume goes on with it, another --out starts anew",
-            c->out);
     if (!c->resume)
-        return LMB_OK;
+        return check_is_new(run);
     LMB_TRY(lmb_run_path(run, LMB_RUN_LAST, &last));
     if (!lmb_path_is_dir(c->out))
         return LMB_FAIL(
@@ -413,7 +427,8 @@ static lmb_status make_directory(lmb_run *run)
 {
     if (run->config->resume || run->made_directory)
         return LMB_OK;
-    LMB_TRY(lmb_make_new_dir(run->config->out));
+    if (!run->found_directory)
+        LMB_TRY(lmb_make_new_dir(run->config->out));
     run->made_directory = true;
     return take_directory(run);
 }
@@ -463,7 +478,10 @@ static void close_directory(lmb_run *run)
         return;
     if (run->config->cache != NULL)
         lmb_remove_below(run->config->out, run->config->cache);
-    lmb_remove_dir(run->config->out);
+    if (run->found_directory)
+        lmb_remove_files(run->config->out);
+    else
+        lmb_remove_dir(run->config->out);
 }
 
 /* --- all together --------------------------------------------------------- */

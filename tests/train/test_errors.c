@@ -217,6 +217,32 @@ static void a_run_is_never_written_over(void **state)
     free(now);
 }
 
+/* A mounted folder is there before; what is no run is neither taken for one nor
+ * written into. */
+static void an_empty_folder_will_do(void **state)
+{
+    (void)state;
+    program p = {0};
+    assert_int_equal(mkdir(in_folder("empty"), 0777), 0);
+    program_start(&p, "train --model resnet8 %s --lr -1 --out %s", data_flags,
+        in_folder("empty"));
+    check_error(&p, 2, "lr");
+    program_start(&p,
+        "distill --student resnet8 --method kd --teacher-weights %s %s "
+        "--out %s",
+        in_folder("other/student.safetensors"), data_flags, in_folder("empty"));
+    check_error(&p, 2, "classes");
+    assert_int_equal(rmdir(in_folder("empty")), 0);
+    assert_int_equal(mkdir(in_folder("empty"), 0777), 0);
+    program_start(&p, "train --model resnet8 %s --max-steps 1 --out %s",
+        data_flags, in_folder("empty"));
+    program_ends(&p, 0);
+    assert_true(exists(in_folder("empty/student.safetensors")));
+    program_start(&p, "train --model resnet8 %s --max-steps 1 --out %s",
+        data_flags, in_folder("data"));
+    check_error(&p, 2, "exists and is no run (no config.yaml)");
+}
+
 /* The configuration names files: what is in them counts, too. */
 static void a_run_goes_on_with_what_it_began_with(void **state)
 {
@@ -429,6 +455,7 @@ int main(void)
         cmocka_unit_test(wrong_weights),
         cmocka_unit_test(a_guessing_teacher_goes_on_by_force),
         cmocka_unit_test(a_run_is_never_written_over),
+        cmocka_unit_test(an_empty_folder_will_do),
         cmocka_unit_test(a_run_goes_on_with_what_it_began_with),
         cmocka_unit_test(a_diverging_run_keeps_its_checkpoint),
         cmocka_unit_test(weights_that_are_not_finite),

@@ -352,6 +352,11 @@ static void a_full_disk_at_the_start_leaves_nothing(void **state)
     program_ends(&p, 1);
     assert_non_null(strstr(program_last_line(&p), "last.safetensors"));
     assert_false(exists(run));
+    /* A folder that was there stays. */
+    assert_int_equal(mkdir(run, 0777), 0);
+    program_start(&p, "%s --out %s", flags(), run);
+    program_ends(&p, 1);
+    assert_int_equal(rmdir(run), 0);
 }
 
 static void two_cannot_go_on_with_one_run(void **state)

@@ -40,13 +40,13 @@ static void add_json(lmb_str *out, const lmb_bench_result *r)
 static void add_plain(lmb_str *out, const lmb_bench_result *r)
 {
     lmb_str_printf(out,
-        "images/s        %8.4g   (%s, %d threads, median step)\n"
+        "images/s        %8.4g   (%s, %d thread%s, median step)\n"
         "limit images/s  %8.4g   (its convolutions alone)\n"
         "ratio           %8.3f\n"
         "peak memory     %8.1f MB (activations and packed weights %.1f)\n"
         "compile         %8.2f s\n\n",
         r->images_per_second, r->bf16 ? "bf16" : "f32", r->threads,
-        r->limit_images_per_second, r->limit_ratio,
+        r->threads == 1 ? "" : "s", r->limit_images_per_second, r->limit_ratio,
         (double)r->peak_memory_bytes / 1e6, (double)r->plan_bytes / 1e6,
         r->compile_seconds);
     lmb_str_printf(out, "%-26s %6s %9s %6s\n", "op", "steps", "ms", "%");

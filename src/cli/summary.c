@@ -50,13 +50,13 @@ static void add_precision(lmb_str *out, const lmb_run_facts *f)
 {
     static const char *const why[] = {"", ", as asked", ", as asked"};
     const int asked = f->config->train.precision;
-    lmb_str_printf(out, "precision  %s%s, %d threads\n",
+    lmb_str_printf(out, "precision  %s%s, %d thread%s\n",
         f->bf16 ? "bf16" : "f32",
         asked != LMB_PRECISION_AUTO ? why[asked]
             : f->resumed            ? " (auto: as the run began)"
             : f->bf16               ? " (auto: this CPU has it at speed)"
                                     : " (auto: this CPU has no fast bf16)",
-        f->threads);
+        f->threads, f->threads == 1 ? "" : "s");
 }
 
 static void add_teacher_check(lmb_str *out, const lmb_run_facts *f, int i)

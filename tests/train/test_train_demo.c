@@ -60,9 +60,21 @@ static void standard_output_is_json(void **state)
     json_decref(out);
 }
 
+/* Before anything is trained: dfmsd has two stages. */
+static void one_epoch_is_too_few_for_detectors(void **state)
+{
+    (void)state;
+    program p = {0};
+    program_start(&p, "demo --detector-epochs 1 --out %s", in_folder("short"));
+    program_ends(&p, 2);
+    assert_non_null(strstr(p.text, "--detector-epochs 1: 2 at least"));
+    assert_false(exists(in_folder("short")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_epoch_is_too_few_for_detectors),
         cmocka_unit_test(standard_output_is_json),
     };
     const int failed =

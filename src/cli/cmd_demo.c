@@ -41,7 +41,7 @@ static const setting of_images[] = {{"data.spec", "shapes"},
     {"train.batch", "32"}, {"train.optimizer", "adamw"}, {"train.lr", "0.01"},
     {"train.schedule", "cosine"}, {"train.warmup_epochs", "1"}, {NULL, NULL}};
 static const setting of_scenes[] = {{"data.spec", "scenes"},
-    {"data.size", "96"}, {"data.classes", "4"}, {"train.batch", "8"},
+    {"data.size", "96"}, {"data.classes", "4"}, {"train.batch", "4"},
     {"train.optimizer", "adamw"}, {"train.lr", "0.001"},
     {"train.weight_decay", "0.01"}, {"train.schedule", "cosine"},
     {"train.warmup_epochs", "1"}, {NULL, NULL}};
@@ -52,10 +52,10 @@ static const setting of_taught_detectors[] = {
 
 static const cli_flag flags[] = {
     {"epochs", "N", "epochs of the classifying students (4)", NULL, NULL},
-    {"fraction", "F", "part of the 20,000 generated pictures (0.6)", NULL,
+    {"fraction", "F", "part of the 20,000 generated pictures (0.5)", NULL,
         NULL},
     {"detector-epochs", "N",
-        "epochs of the detecting students; 0: no detectors (6)", NULL, NULL},
+        "epochs of the detecting students; 0: no detectors (5)", NULL, NULL},
     {"detector-fraction", "F", "part of the 2,000 generated scenes (0.3)", NULL,
         NULL},
     {"seed", "N", "seed of all runs (0)", NULL, NULL},
@@ -362,8 +362,8 @@ static lmb_status run(cli *c)
 {
     demo d = {.c = c,
         .out = cli_value(c, "out"),
-        .epochs = {4, 6},
-        .fraction = {0.6, 0.3}};
+        .epochs = {4, 5},
+        .fraction = {0.5, 0.3}};
     if (d.out == NULL)
         d.out = "runs/demo";
     LMB_TRY(read_flags(c, &d));

@@ -206,7 +206,9 @@ const char *lmb_str_nearest(
     const char *text, const char *const *candidates, size_t count)
 {
     const char *best = NULL;
-    size_t least = strlen(text) / 3 + 2;
+    /* Of short words everything is near: one letter of them may be wrong. */
+    const size_t third = strlen(text) / 3;
+    size_t least = (third > 1 ? third : 1) + 1;
     for (size_t i = 0; i < count; i++) {
         const size_t d = edit_distance(text, candidates[i]);
         if (d < least) {

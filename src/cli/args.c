@@ -119,6 +119,10 @@ static lmb_status unknown_flag(const cli *c, const char *arg, const char *name)
         return LMB_FAIL(LMB_EUSAGE,
             "limbeck %s: unknown flag --%s; did you mean --%s?",
             c->command->name, name, near);
+    if (strcmp(c->command->name, "train") == 0 &&
+        cli_config_flag_find(c, "*", name) != NULL)
+        return LMB_FAIL(LMB_EUSAGE,
+            "limbeck train: unknown flag --%s; `limbeck distill` has it", name);
     return LMB_FAIL(LMB_EUSAGE,
         "limbeck %s: unknown flag %s%s; see `limbeck help %s`",
         c->command->name, dashes, name, c->command->name);

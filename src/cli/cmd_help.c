@@ -23,6 +23,8 @@ static lmb_status method_help(const lmb_method *m)
     lmb_opt_help(m->opts, &out);
     add_options(&out, "detectors", m->detector_options);
     add_options(&out, "two-stage detectors", m->two_stage_options);
+    if (m->warmup > 0)
+        lmb_str_add(&out, "\nwarm-up on detectors: none\n");
     if (m->two_stage_weight > 0)
         lmb_str_printf(
             &out, "\nweight of two-stage detectors: %g\n", m->two_stage_weight);
@@ -33,8 +35,9 @@ static lmb_status config_help(void)
 {
     lmb_str out = {0};
     lmb_str_add(&out,
-        "Configuration files are YAML; keys are matched without case, and a\n"
-        "later file, --set KEY=VALUE and flags win, in this order.\n");
+        "Configuration files are YAML; keys are matched without case. A later\n"
+        "file wins over an earlier one, --set KEY=VALUE and flags win over\n"
+        "files, and of these the last on the command line wins.\n");
     lmb_str_printf(&out,
         "A run has at most %d methods, %d teachers and %d stages.\n\n",
         (int)LMB_MAX_METHODS, (int)LMB_MAX_TEACHERS, (int)LMB_MAX_STAGES);
@@ -93,8 +96,8 @@ static lmb_status config_help(void)
         "0.0001, clip_norm 35,\nteacher_check 100.\n"
         "mdistiller's files (DISTILLER, SOLVER, and a section for the "
         "method) are read as they are\nfor the methods that are here: KD, DKD, "
-        "AT, FitNet, RKD, SP, and training alone;\ngive --data, --out and, "
-        "with a method, --teacher-weights.\n");
+        "PCD, DIST, NKD, AT, FitNet, RKD, SP, and training\nalone; give "
+        "--data, --out and, with a method, --teacher-weights.\n");
     return cli_put_str(&out);
 }
 

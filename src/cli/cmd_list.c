@@ -185,8 +185,8 @@ static lmb_status list(const cli *c, lmb_str *out)
     } else {
         const char *near = lmb_str_nearest(kind, kinds, LMB_COUNT(kinds));
         return LMB_FAIL(LMB_EUSAGE, "limbeck list: unknown list '%s'%s%s%s",
-            kind, near != NULL ? "; did you mean '" : "",
-            near != NULL ? near : "", near != NULL ? "'?" : "");
+            kind, near != NULL ? "; did you mean '" : "; see `limbeck ",
+            near != NULL ? near : "help list", near != NULL ? "'?" : "`");
     }
     return LMB_OK;
 }

@@ -43,7 +43,8 @@ static const cli_flag flags[] = {
     {"ce-weight", "W", "weight of cross-entropy", NULL, "ce_weight"},
     {"decay-epochs", "E,E,..",
         "epochs after which the learning rate falls, of the run or of each "
-        "stage that begins anew",
+        "stage that begins anew (0.625, 0.75, 0.875 of them; detectors 8/12, "
+        "11/12)",
         NULL, "train.decay_epochs"},
     {"cache", "DIR", "keep the teacher's logits of each epoch, and read them",
         NULL, "train.cache"},

@@ -40,7 +40,7 @@ static lmb_status find_row(const char *name, const lmb_dataset_row **out)
         }
     }
     const char *near = lmb_str_nearest(name, names, LMB_COUNT(names));
-    if (near == NULL && lmb_path_is_dir(name))
+    if (lmb_path_is_dir(name))
         return LMB_FAIL(LMB_EINVAL,
             "data '%s' is a folder; of which kind? imagefolder:%s for classes "
             "in folders (limbeck list datasets)",

@@ -167,6 +167,11 @@ static const char *canonical(lmb_arena *arena, const char *key)
 
 static lmb_status no_such_key(const char *origin, const char *key)
 {
+    if (strncmp(key, "methods.", 8) == 0 && !(key[8] >= '0' && key[8] <= '9'))
+        return LMB_FAIL(LMB_EUSAGE,
+            "%s: unknown key '%s': methods is a list, of names or of - name: "
+            "NAME (limbeck help config)",
+            origin, key);
     return LMB_FAIL(LMB_EUSAGE,
         "%s: unknown key '%s'; `limbeck help config` lists them all", origin,
         key);

@@ -269,11 +269,20 @@ static lmb_status load_base(loader *l, const lmb_yaml *item)
         : lmb__wrap(st, "%s:%d: _base_", l->name, item->line);
 }
 
+static bool is_python(const char *name)
+{
+    const size_t n = strlen(name);
+    return n > 3 && strcmp(name + n - 3, ".py") == 0;
+}
+
 static lmb_status load_tree(loader *l, const lmb_yaml *root)
 {
     if (root->kind != LMB_YAML_MAP)
-        return LMB_FAIL(
-            LMB_EFORMAT, "%s:%d: not a map of keys", l->name, root->line);
+        return LMB_FAIL(LMB_EFORMAT, "%s:%d: not a map of keys%s", l->name,
+            root->line,
+            is_python(l->name)
+                ? ": Python is not read, YAML is (limbeck help config)"
+                : "");
     const lmb_yaml *base = lmb_yaml_get(root, "_base_");
     if (base != NULL && base->kind == LMB_YAML_LIST)
         for (const lmb_yaml *i = base->first; i != NULL; i = i->next)
@@ -283,8 +292,10 @@ static lmb_status load_tree(loader *l, const lmb_yaml *root)
     if (lmb_yaml_get(root, "MODEL") != NULL &&
         lmb_yaml_get(root, "MODEL")->kind == LMB_YAML_MAP)
         return LMB_FAIL(LMB_EUSAGE,
-            "%s:%d: MODEL: detection configurations are not built yet", l->name,
-            lmb_yaml_get(root, "MODEL")->key_line);
+            "%s:%d: MODEL: configurations of mmdetection and detectron2 are "
+            "not read; write `student: retinanet_r18_fpn` (limbeck help "
+            "config)",
+            l->name, lmb_yaml_get(root, "MODEL")->key_line);
     l->config->place++;
     l->mdistiller = is_mdistiller(root);
     if (l->mdistiller) {

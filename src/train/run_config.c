@@ -51,7 +51,7 @@ const lmb_opt lmb_train_opts_table[] = {
 /* clang-format off */
 const lmb_opt lmb_picture_opts_table[] = {
     {"size", "side of the input, for image folders (0: 224); with boxes, the long side they are made to fit (0: 1333, or the largest picture if all are smaller)", LMB_OPT_I64, AT(size), 0, 0, 8192, NULL, "img_size|imgsz"},
-    {"short_side", "and the short side; 0: 800, or less if all are smaller", LMB_OPT_I64, AT(short_side), 0, 0, 8192, NULL, NULL},
+    {"short_side", "and the short side; 0: 800, or less if size or all pictures are", LMB_OPT_I64, AT(short_side), 0, 0, 8192, NULL, NULL},
     {"short_least", "training: short sides drawn between this and short_side; 0: off", LMB_OPT_I64, AT(short_least), 0, 0, 8192, NULL, NULL},
     {"flip", "training: probability of a mirror image; -1: 0.5, of digits (idx) 0", LMB_OPT_F64, AT(flip), -1, -1, 1, NULL, NULL},
     {"jitter", "training: brightness, contrast and saturation change by so much", LMB_OPT_F64, AT(jitter), 0, 0, 1, NULL, NULL},

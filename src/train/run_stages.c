@@ -222,6 +222,10 @@ static lmb_status set_epochs(lmb_run *run, int i)
                            : (int64_t)until;
     if (i == run->n_stages - 1 && isnan(until))
         s->last = epochs;
+    if (c->n_stages == 0 && epochs < run->n_stages)
+        return LMB_FAIL(LMB_EINVAL,
+            "the run has %d stages and %lld epoch%s: each stage needs an epoch",
+            run->n_stages, (long long)epochs, epochs == 1 ? "" : "s");
     if (s->last < s->first || s->last > epochs)
         return LMB_FAIL(LMB_EINVAL,
             "stage %d would run from epoch %lld to %lld of %lld: each stage "

@@ -185,6 +185,32 @@ static lmb_status check_inherit(const lmb_run *run)
     return LMB_OK;
 }
 
+static bool has_batch_norms(const lmb_params *store)
+{
+    for (int i = 0; i < lmb_params_count(store); i++)
+        if (begins(lmb_params_at(store, i)->name, backbone_of(store)) &&
+            strstr(lmb_params_at(store, i)->name, "running_mean") != NULL)
+            return true;
+    return false;
+}
+
+/* Detectors' defaults are for backbones that have learned: frozen as drawn, one
+ * would never be of any use. */
+static void warn_of_drawn_backbone(const lmb_network *net)
+{
+    const bool frozen = net->opts.frozen_stages >= 0;
+    const bool norms = net->opts.norm_eval && has_batch_norms(net->params);
+    if (!lmb_network_detects(net) || !(frozen || norms))
+        return;
+    lmb_log_line(LMB_LOG_WARNING,
+        "the student's backbone is drawn, and %s%s%s stay as drawn: --init "
+        "FILE "
+        "gives it weights, %s:frozen_stages=-1,norm_eval=false lets it learn "
+        "from nothing",
+        frozen ? "its frozen stages" : "", frozen && norms ? " and " : "",
+        norms ? "its batch norms' statistics" : "", net->model->name);
+}
+
 lmb_status lmb_run_start(lmb_run *run)
 {
     const lmb_run_config *c = run->config;
@@ -195,6 +221,8 @@ lmb_status lmb_run_start(lmb_run *run)
     lmb_params_init(run->student.params, (uint64_t)c->train.seed);
     if (c->init != NULL)
         LMB_TRY(load_file(run, c->init));
+    else
+        warn_of_drawn_backbone(&run->student);
     if (c->train.inherit)
         LMB_TRY(inherit(run));
     lmb_params_touch(run->student.params);

@@ -179,6 +179,8 @@ static void an_unknown_key_names_the_nearest(void **state)
     refuse("method: pcd\nmethod.alhpa: 3\n", LMB_EUSAGE,
         "run.yaml:2: pcd: unknown option 'alhpa'; did you mean 'alpha'?");
     refuse("methods: [kdd]\n", LMB_EUSAGE, "run.yaml:1");
+    refuse("MODEL: {WEIGHTS: x}\n", LMB_EUSAGE,
+        "run.yaml:1: MODEL: configurations of mmdetection and detectron2");
     refuse("what: ever\n", LMB_EUSAGE, "unknown key 'what'");
     refuse("stages: [{teacher: a}]\n", LMB_EUSAGE,
         "is neither a number from 0 nor the model of a teacher");
@@ -197,6 +199,8 @@ static void an_unknown_field_names_the_nearest(void **state)
         "did you mean 'methods.0.options.KEY'?");
     refuse("methods: [{name: kd, options: 2}]\n", LMB_EUSAGE,
         "did you mean 'methods.0.options.KEY'?");
+    refuse("methods: {kd: {temperature: 3}}\n", LMB_EUSAGE,
+        "unknown key 'methods.kd.temperature': methods is a list");
     refuse("stages: [{teecher: 0}]\n", LMB_EUSAGE,
         "did you mean 'stages.0.teacher'?");
     refuse("teachers: [{modle: x}]\n", LMB_EUSAGE,

@@ -115,7 +115,7 @@ static void a_typo_in_any_flag(void **state)
 static void wrong_flags_of_distill(void **state)
 {
     (void)state;
-    char line[11][4 * PROGRAM_PATH];
+    char line[16][4 * PROGRAM_PATH];
     const wrong kinds[] = {
         {2, "--method is missing", ""},
         {2, "2 epochs with a warm-up of 20 reach 1 of 6 phases",
@@ -128,6 +128,7 @@ static void wrong_flags_of_distill(void **state)
             "method.directions=c2fl --set method.stages=5 --set "
             "method.warmup=0 --epochs 5"},
         {2, "did you mean 'kd'", "--method kkd"},
+        {2, "unknown method 'ofd'; there are", "--method ofd"},
         {2, "did you mean 'temperature'",
             "--method kd --set method.temprature=4"},
         {2, "-4 is outside", "--method kd --set method.temperature=-4"},

@@ -97,6 +97,27 @@ static void the_backbone_of_a_classifier(void **state)
     lmb_weights_free(to);
 }
 
+/* By default parts of it are frozen: drawn, they are of no use. */
+static void a_drawn_backbone_is_said(void **state)
+{
+    (void)state;
+    static const char warning[] =
+        "the student's backbone is drawn, and its frozen stages and its batch "
+        "norms' statistics stay as drawn: --init FILE gives it weights";
+    static const char *const models[] = {
+        "retinanet_r18_fpn:width=0.25,fpn_channels=32,head_convs=1",
+        TINY_STUDENT};
+    for (int i = 0; i < 2; i++) {
+        program p = {0};
+        program_start(&p,
+            "train --model %s --data coco:%s " TINY_FLAGS
+            "--max-steps 1 --out %s",
+            models[i], in_folder("set"), in_folder("drawn%d", i));
+        program_ends(&p, 0);
+        assert_int_equal(strstr(p.text, warning) != NULL, i == 0);
+    }
+}
+
 static void a_backbone_of_another_shape(void **state)
 {
     (void)state;
@@ -194,6 +215,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_backbone_of_a_classifier),
+        cmocka_unit_test(a_drawn_backbone_is_said),
         cmocka_unit_test(a_backbone_of_another_shape),
         cmocka_unit_test(a_detector_of_other_classes),
         cmocka_unit_test(neck_and_heads_of_the_teacher),

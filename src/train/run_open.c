@@ -384,22 +384,29 @@ static lmb_status take_directory(lmb_run *run)
     return LMB_OK;
 }
 
+static lmb_status check_no_run(lmb_run *run)
+{
+    const char *config = NULL;
+    LMB_TRY(lmb_run_path(run, LMB_RUN_CONFIG, &config));
+    if (!lmb_path_exists(config))
+        return LMB_OK;
+    return LMB_FAIL(LMB_EUSAGE,
+        "%s exists: --resume goes on with it, another --out starts anew",
+        run->config->out);
+}
+
 /* An empty folder, as a mounted one may be, is as good as none. */
 static lmb_status check_is_new(lmb_run *run)
 {
     const char *out = run->config->out;
-    const char *config = NULL;
     run->found_directory = lmb_dir_is_empty(out);
     if (run->found_directory || !lmb_path_exists(out))
         return LMB_OK;
-    LMB_TRY(lmb_run_path(run, LMB_RUN_CONFIG, &config));
-    if (!lmb_path_exists(config))
-        return LMB_FAIL(LMB_EUSAGE,
-            "%s exists and is no run (no " LMB_RUN_CONFIG
-            "): another --out, or remove it",
-            out);
+    LMB_TRY(check_no_run(run));
     return LMB_FAIL(LMB_EUSAGE,
-        "%s exists: --resume goes on with it, another --out starts anew", out);
+        "%s exists and is no run (no " LMB_RUN_CONFIG
+        "): another --out, or remove it",
+        out);
 }
 
 /* Before the long work: is there what --resume needs, and nothing else's? */
@@ -427,8 +434,15 @@ static lmb_status make_directory(lmb_run *run)
 {
     if (run->config->resume || run->made_directory)
         return LMB_OK;
-    if (!run->found_directory)
-        LMB_TRY(lmb_make_new_dir(run->config->out));
+    if (run->found_directory) {
+        /* Another may have begun in it since it was looked at: that one's
+         * files are not ours to remove. */
+        LMB_TRY(take_directory(run));
+        LMB_TRY(check_no_run(run));
+        run->made_directory = true;
+        return LMB_OK;
+    }
+    LMB_TRY(lmb_make_new_dir(run->config->out));
     run->made_directory = true;
     return take_directory(run);
 }

@@ -204,9 +204,8 @@ static void warn_of_drawn_backbone(const lmb_network *net)
         return;
     lmb_log_line(LMB_LOG_WARNING,
         "the student's backbone is drawn, and %s%s%s stay as drawn: --init "
-        "FILE "
-        "gives it weights, %s:frozen_stages=-1,norm_eval=false lets it learn "
-        "from nothing",
+        "FILE gives it weights, %s:frozen_stages=-1,norm_eval=false lets it "
+        "learn from nothing",
         frozen ? "its frozen stages" : "", frozen && norms ? " and " : "",
         norms ? "its batch norms' statistics" : "", net->model->name);
 }

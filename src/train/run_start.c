@@ -187,8 +187,9 @@ static lmb_status check_inherit(const lmb_run *run)
 
 static bool has_batch_norms(const lmb_params *store)
 {
+    const char *prefix = backbone_of(store);
     for (int i = 0; i < lmb_params_count(store); i++)
-        if (begins(lmb_params_at(store, i)->name, backbone_of(store)) &&
+        if (begins(lmb_params_at(store, i)->name, prefix) &&
             strstr(lmb_params_at(store, i)->name, "running_mean") != NULL)
             return true;
     return false;

@@ -270,8 +270,8 @@ static dnnl_prop_kind_t forward_kind(const lmb_dnn_conv_spec *s)
                                             : dnnl_forward_training;
 }
 
-/* The forward primitive of s with weights w; backward ones take it as a hint,
- * without bias and attr. The other direction's primitive follows it. */
+/* forward_pd: with weights w; backward_pd takes one, without bias and attr, as
+ * its hint. */
 #if DNNL_VERSION_MAJOR >= 3
 static dnnl_status_t forward_pd(const lmb_dnn_conv_spec *s, const conv_dims *d,
     const conv_layouts *l, const layout *w, bool bias,

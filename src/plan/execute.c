@@ -42,10 +42,10 @@ static void store(void *data, bool bf16, int64_t i, float x)
 
 /* --- layouts -------------------------------------------------------------- */
 
-static lmb_layout_form layout_form(lmb_form form)
+static lmb_layout_form layout_form(lmb_form form, int64_t channels)
 {
     return (lmb_layout_form){
-        .nhwc = form != LMB_FORM_PLAIN,
+        .block = lmb_form_block(form, channels),
         .bf16 = form == LMB_FORM_NHWC_BF16,
     };
 }
@@ -55,8 +55,8 @@ static void run_layout(const lmb_plan *plan, const lmb_step *step)
     const lmb_slot *to = &plan->slots[step->out[0]];
     const lmb_shape *shape = &plan->g->values[to->value.id].type.shape;
     const lmb_layout layout = {
-        .from = layout_form(plan->slots[step->in[0]].form),
-        .to = layout_form(to->form),
+        .from = layout_form(plan->slots[step->in[0]].form, shape->dim[1]),
+        .to = layout_form(to->form, shape->dim[1]),
         .images = shape->dim[0],
         .channels = shape->dim[1],
         .area = shape->dim[2] * shape->dim[3],
@@ -128,12 +128,15 @@ static void add_bias(const lmb_plan *plan, const lmb_step *step)
     void *y = lmb_plan_slot_data(plan, step->out[0]);
     const bool bf16 = slot->form == LMB_FORM_NHWC_BF16;
     const int64_t channels = step->spec.x[1];
-    const int64_t rows = step->spec.x[0] * step->spec.x[2] * step->spec.x[3];
-#pragma omp parallel for schedule(static) if (rows * channels >= 32768)
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t c = 0; c < channels; c++)
-            store(y, bf16, i * channels + c,
-                load(y, bf16, i * channels + c) + bias[c]);
+    const int64_t block = lmb_form_block(slot->form, channels);
+    const int64_t area = step->spec.x[2] * step->spec.x[3];
+    const int64_t rows = step->spec.x[0] * channels / block * area;
+#pragma omp parallel for schedule(static) if (rows * block >= 32768)
+    for (int64_t i = 0; i < rows; i++) {
+        const float *b = bias + i / area % (channels / block) * block;
+        for (int64_t c = 0; c < block; c++)
+            store(y, bf16, i * block + c, load(y, bf16, i * block + c) + b[c]);
+    }
 }
 
 static lmb_status run_conv(const lmb_plan *plan, lmb_step *step)

@@ -4,7 +4,8 @@
  * a conversion step is added when the value does not lie in it yet. Forms are
  * NHWC (f32 or bf16, as the precision says) for what convolutions and spatial
  * kernels touch, plain f32 for everything else: losses, statistics and
- * reductions are never bf16. */
+ * reductions are never bf16. Where the CPU is faster at it, f32 lies in blocks
+ * of channels instead, as far as all channels of a call fill whole blocks. */
 #include "plan/plan_impl.h"
 
 #include "backend/cpu/cpu.h"
@@ -26,6 +27,34 @@ static bool is_rank4(const lmb_plan *plan, lmb_value v)
 static lmb_form spatial_form(const lmb_plan *plan)
 {
     return plan->opts.bf16 ? LMB_FORM_NHWC_BF16 : LMB_FORM_NHWC;
+}
+
+int64_t lmb_form_block(lmb_form form, int64_t channels)
+{
+    switch (form) {
+    case LMB_FORM_NHWC:
+    case LMB_FORM_NHWC_BF16:
+        return channels;
+    case LMB_FORM_BLOCKED:
+        return LMB_BLOCK;
+    default:
+        return 1;
+    }
+}
+
+/* Do all rank-4 operands of the node fill whole blocks of channels? */
+static bool fills_blocks(const lmb_plan *plan, const lmb_node *node)
+{
+    bool fills = true;
+    for (int k = 0; k < node->n_in; k++)
+        if (is_rank4(plan, node->in[k]))
+            fills = fills &&
+                info(plan, node->in[k])->type.shape.dim[1] % LMB_BLOCK == 0;
+    for (int o = 0; o < node->n_out; o++)
+        if (is_rank4(plan, node->out[o]))
+            fills = fills &&
+                info(plan, node->out[o])->type.shape.dim[1] % LMB_BLOCK == 0;
+    return fills;
 }
 
 static size_t bytes_of(const lmb_plan *plan, lmb_value v, lmb_form form)
@@ -172,6 +201,44 @@ static void copy4(int64_t to[4], const lmb_shape *from)
     memcpy(to, from->dim, 4 * sizeof *to);
 }
 
+/* The forms of a convolution's input and output. */
+typedef struct conv_forms {
+    lmb_form x, y;
+} conv_forms;
+
+static int dnn_block(lmb_form form)
+{
+    switch (form) {
+    case LMB_FORM_BLOCKED:
+        return LMB_BLOCK;
+    case LMB_FORM_PLAIN:
+        return 1;
+    default:
+        return LMB_DNN_NHWC;
+    }
+}
+
+static conv_forms channels_last_forms(const lmb_plan *plan)
+{
+    return (conv_forms){spatial_form(plan), spatial_form(plan)};
+}
+
+/* The forms for which oneDNN's kernels are best, where it has kernels. */
+static conv_forms best_conv_forms(const lmb_plan *plan, const lmb_shape *x,
+    const lmb_shape *y, const lmb_conv_attr *attr)
+{
+    const int64_t in = x->dim[1], out = y->dim[1], groups = attr->groups;
+    const bool depthwise = groups == in && groups == out;
+    if (!plan->blocked || out % LMB_BLOCK != 0)
+        return channels_last_forms(plan);
+    if (in < LMB_BLOCK && groups == 1) /* a picture */
+        return (conv_forms){LMB_FORM_PLAIN, LMB_FORM_BLOCKED};
+    if (depthwise ||
+        (in / groups % LMB_BLOCK == 0 && out / groups % LMB_BLOCK == 0))
+        return (conv_forms){LMB_FORM_BLOCKED, LMB_FORM_BLOCKED};
+    return channels_last_forms(plan);
+}
+
 static lmb_dnn_conv_spec conv_spec(const lmb_plan *plan, lmb_dnn_kind kind,
     const lmb_shape *x, const lmb_shape *y, const lmb_conv_attr *attr,
     int64_t kh, int64_t kw)
@@ -182,8 +249,6 @@ static lmb_dnn_conv_spec conv_spec(const lmb_plan *plan, lmb_dnn_kind kind,
         .kernel = {kh, kw},
         .dtype = plan->opts.bf16 ? LMB_BF16 : LMB_F32,
         .y_dtype = plan->opts.bf16 ? LMB_BF16 : LMB_F32,
-        .block_x = LMB_DNN_NHWC,
-        .block_y = LMB_DNN_NHWC,
     };
     copy4(spec.x, x);
     copy4(spec.y, y);
@@ -249,20 +314,21 @@ static lmb_status new_conv(
 /* May the convolution write over its residual? Only if it is the last to read
  * it, and nothing else lies in the same memory. */
 static bool may_overwrite(
-    const lmb_plan *plan, lmb_value v, const lmb_node *node)
+    const lmb_plan *plan, lmb_value v, lmb_form form, const lmb_node *node)
 {
     return info(plan, v)->leaf == LMB_LEAF_NONE && !plan->is_static[v.id] &&
         plan->last_use[v.id] == (int32_t)(node - plan->g->nodes) &&
-        plan->forms[v.id][spatial_form(plan)] >= 0;
+        plan->forms[v.id][form] >= 0;
 }
 
-/* in: x, packed w, bias?, residual?; out: y */
+/* in: x (forward) or dy, packed w, bias?, residual?; out: y or dx. */
 static lmb_status lower_conv(lmb_plan *plan, const lmb_node *node,
-    lmb_dnn_conv *conv, const lmb_dnn_conv_spec *spec)
+    lmb_dnn_conv *conv, const lmb_dnn_conv_spec *spec, conv_forms forms)
 {
-    const lmb_form form = spatial_form(plan);
+    const bool forward = spec->kind <= LMB_DNN_FORWARD_INFER;
+    const lmb_form form = forward ? forms.y : forms.x; /* of the result */
     int32_t slots[4] = {-1, -1, -1, -1};
-    LMB_TRY(slot_in(plan, node->in[0], form, &slots[0]));
+    LMB_TRY(slot_in(plan, node->in[0], forward ? forms.x : forms.y, &slots[0]));
     LMB_TRY(packed_slot(plan, node->in[1], conv, &slots[1]));
     if (lmb_is(input(node, 2)))
         LMB_TRY(slot_in(plan, node->in[2], LMB_FORM_PLAIN, &slots[2]));
@@ -289,13 +355,12 @@ static lmb_status lower_conv(lmb_plan *plan, const lmb_node *node,
 
 /* in: x, dy; out: packed dw, db */
 static lmb_status lower_conv_weights(lmb_plan *plan, const lmb_node *node,
-    lmb_dnn_conv *conv, const lmb_dnn_conv_spec *spec)
+    lmb_dnn_conv *conv, const lmb_dnn_conv_spec *spec, conv_forms forms)
 {
-    const lmb_form form = spatial_form(plan);
     int32_t x = -1;
     int32_t dy = -1;
-    LMB_TRY(slot_in(plan, node->in[0], form, &x));
-    LMB_TRY(slot_in(plan, node->in[1], form, &dy));
+    LMB_TRY(slot_in(plan, node->in[0], forms.x, &x));
+    LMB_TRY(slot_in(plan, node->in[1], forms.y, &dy));
     lmb_step *step = NULL;
     LMB_TRY(new_step(plan, node, &step));
     step->kind = LMB_STEP_CONV;
@@ -369,10 +434,12 @@ static bool one_shape(const lmb_plan *plan, const lmb_node *node)
     return true;
 }
 
-static bool lies_nhwc(const lmb_plan *plan, lmb_value v)
+/* In a form of the convolutions' way? */
+static bool lies_spatial(const lmb_plan *plan, lmb_value v)
 {
-    return plan->forms[v.id][LMB_FORM_NHWC] >= 0 ||
-        plan->forms[v.id][LMB_FORM_NHWC_BF16] >= 0;
+    const int32_t *forms = plan->forms[v.id];
+    return forms[LMB_FORM_NHWC] >= 0 || forms[LMB_FORM_NHWC_BF16] >= 0 ||
+        forms[LMB_FORM_BLOCKED] >= 0;
 }
 
 /* The precision rule: only these elementwise ops stay in bf16; they lie on
@@ -408,6 +475,9 @@ static lmb_form form_for(
 {
     if (kernel == NULL || kernel->rule == LMB_RULE_PLAIN)
         return LMB_FORM_PLAIN;
+    const bool blocked = plan->blocked && fills_blocks(plan, node);
+    if (kernel->rule != LMB_RULE_FLAT && blocked)
+        return LMB_FORM_BLOCKED;
     if (kernel->rule != LMB_RULE_FLAT)
         return kernel->bf16 && !computed_in_f32(plan, node) ? spatial_form(plan)
                                                             : LMB_FORM_NHWC;
@@ -415,9 +485,11 @@ static lmb_form form_for(
         return LMB_FORM_PLAIN;
     bool any = false;
     for (int k = 0; k < node->n_in; k++)
-        any = any || lies_nhwc(plan, node->in[k]);
+        any = any || lies_spatial(plan, node->in[k]);
     if (!any)
         return LMB_FORM_PLAIN;
+    if (blocked)
+        return LMB_FORM_BLOCKED;
     return plan->opts.bf16 && kernel->bf16 && keeps_bf16(node)
         ? LMB_FORM_NHWC_BF16
         : LMB_FORM_NHWC;
@@ -426,11 +498,10 @@ static lmb_form form_for(
 static lmb_buf buffer(const lmb_plan *plan, lmb_value v, lmb_form form)
 {
     const lmb_shape shape = info(plan, v)->type.shape;
-    const bool nhwc = form == LMB_FORM_NHWC || form == LMB_FORM_NHWC_BF16;
     return (lmb_buf){
         .shape = shape,
         .dtype = dtype_of(plan, v, form),
-        .block = nhwc ? shape.dim[1] : 1,
+        .block = lmb_form_block(form, shape.rank > 1 ? shape.dim[1] : 1),
     };
 }
 
@@ -540,7 +611,7 @@ static const char *refusal(const lmb_plan *plan, const lmb_node *node,
     return kernel->supports != NULL ? kernel->supports(&trial.call) : NULL;
 }
 
-/* Kernels may refuse a call; then a plain layout is tried, then the
+/* Kernels may refuse a call; then other layouts are tried, then the
  * reference. */
 static lmb_status lower_kernel(lmb_plan *plan, const lmb_node *node)
 {
@@ -551,6 +622,9 @@ static lmb_status lower_kernel(lmb_plan *plan, const lmb_node *node)
     const char *reason = refusal(plan, node, kernel, form);
     if (reason == NULL)
         return lower_call(plan, node, kernel, form);
+    if (form == LMB_FORM_BLOCKED &&
+        refusal(plan, node, kernel, LMB_FORM_NHWC) == NULL)
+        return lower_call(plan, node, kernel, LMB_FORM_NHWC);
     if (refusal(plan, node, kernel, LMB_FORM_PLAIN) == NULL)
         return lower_call(plan, node, kernel, LMB_FORM_PLAIN);
     return fall_back(plan, node, reason);
@@ -578,44 +652,71 @@ static lmb_status lower_depthwise_weights(lmb_plan *plan, const lmb_node *node,
     return LMB_OK;
 }
 
-/* Gives LMB_EUNSUPPORTED where oneDNN has no such convolution. */
-static lmb_status lower_any_conv(lmb_plan *plan, const lmb_node *node)
+/* A node of one of the three convolutions, as oneDNN is to see it. */
+static lmb_dnn_conv_spec spec_of(
+    const lmb_plan *plan, const lmb_node *node, conv_forms *forms)
 {
     const lmb_shape a = info(plan, node->in[0])->type.shape;
     const lmb_shape b = info(plan, node->in[1])->type.shape;
     const lmb_shape y = info(plan, node->out[0])->type.shape;
-    lmb_dnn_conv_spec spec;
-    lmb_dnn_conv *conv = NULL;
     if (node->op == &lmb_op_conv2d) {
         const lmb_conv_attr *attr = node->attr;
-        spec = conv_spec(
+        lmb_dnn_conv_spec spec = conv_spec(
             plan, LMB_DNN_FORWARD_INFER, &a, &y, attr, b.dim[2], b.dim[3]);
         spec.relu = attr->relu;
         spec.bias = lmb_is(input(node, 2));
-        /* In place oneDNN's faster kernels serve; beside it they do not. */
-        spec.in_place = lmb_is(input(node, 3)) &&
-            node->in[3].id != node->in[0].id && /* x + conv(x) */
-            may_overwrite(plan, node->in[3], node);
-        spec.residual = lmb_is(input(node, 3)) && !spec.in_place;
-        LMB_TRY(new_conv(plan, &spec, &conv));
-        return lower_conv(plan, node, conv, &spec);
+        *forms = best_conv_forms(plan, &a, &y, attr);
+        return spec;
     }
     const lmb_conv_bwd_attr *attr = node->attr;
     if (node->op == &lmb_op_conv2d_bwd_data) {
-        spec = conv_spec(plan, LMB_DNN_BACKWARD_DATA, &y, &a, &attr->conv,
+        *forms = best_conv_forms(plan, &y, &a, &attr->conv);
+        return conv_spec(plan, LMB_DNN_BACKWARD_DATA, &y, &a, &attr->conv,
             b.dim[2], b.dim[3]);
-        LMB_TRY(new_conv(plan, &spec, &conv));
-        return lower_conv(plan, node, conv, &spec);
     }
-    spec = conv_spec(plan, LMB_DNN_BACKWARD_WEIGHTS, &a, &b, &attr->conv,
-        attr->spatial[0], attr->spatial[1]);
+    lmb_dnn_conv_spec spec = conv_spec(plan, LMB_DNN_BACKWARD_WEIGHTS, &a, &b,
+        &attr->conv, attr->spatial[0], attr->spatial[1]);
     spec.bias = attr->with_bias;
-    LMB_TRY(new_conv(plan, &spec, &conv));
+    *forms = best_conv_forms(plan, &a, &b, &attr->conv);
+    return spec;
+}
+
+static lmb_status conv_in_forms(lmb_plan *plan, const lmb_node *node,
+    conv_forms forms, lmb_dnn_conv_spec *spec, lmb_dnn_conv **out)
+{
+    spec->block_x = dnn_block(forms.x);
+    spec->block_y = dnn_block(forms.y);
+    if (node->op == &lmb_op_conv2d) {
+        /* In place oneDNN's faster kernels serve; beside it they do not. */
+        spec->in_place = lmb_is(input(node, 3)) &&
+            node->in[3].id != node->in[0].id && /* x + conv(x) */
+            may_overwrite(plan, node->in[3], forms.y, node);
+        spec->residual = lmb_is(input(node, 3)) && !spec->in_place;
+    }
+    return new_conv(plan, spec, out);
+}
+
+/* Gives LMB_EUNSUPPORTED where oneDNN has no such convolution. */
+static lmb_status lower_any_conv(lmb_plan *plan, const lmb_node *node)
+{
+    conv_forms forms;
+    lmb_dnn_conv *conv = NULL;
+    lmb_dnn_conv_spec spec = spec_of(plan, node, &forms);
+    lmb_status st = conv_in_forms(plan, node, forms, &spec, &conv);
+    const bool slow = st == LMB_EUNSUPPORTED ||
+        (st == LMB_OK && strncmp(lmb_dnn_conv_impl(conv), "ref", 3) == 0);
+    if (slow && forms.y == LMB_FORM_BLOCKED) {
+        forms = channels_last_forms(plan);
+        st = conv_in_forms(plan, node, forms, &spec, &conv);
+    }
+    LMB_TRY(st);
+    if (node->op != &lmb_op_conv2d_bwd_weights)
+        return lower_conv(plan, node, conv, &spec, forms);
     const lmb_kernel *own = lmb_cpu_kernel_find(node->op);
     if (is_slow_depthwise(&spec, conv) &&
         refusal(plan, node, own, spatial_form(plan)) == NULL)
         return lower_depthwise_weights(plan, node, own, &spec);
-    return lower_conv_weights(plan, node, conv, &spec);
+    return lower_conv_weights(plan, node, conv, &spec, forms);
 }
 
 static lmb_status lower_matmul(lmb_plan *plan, const lmb_node *node)
@@ -637,7 +738,7 @@ static lmb_status lower_alias(lmb_plan *plan, const lmb_node *node)
 {
     int32_t slot = -1;
     LMB_TRY(make_plain(plan, node->in[0]));
-    if (node->op == &lmb_op_stop_gradient && lies_nhwc(plan, node->in[0])) {
+    if (node->op == &lmb_op_stop_gradient && lies_spatial(plan, node->in[0])) {
         memcpy(plan->forms[node->out[0].id], plan->forms[node->in[0].id],
             sizeof *plan->forms);
         return LMB_OK;
@@ -702,12 +803,47 @@ static void find_last_uses(lmb_plan *plan, const bool *live)
         plan->last_use[plan->outputs[k].id] = INT32_MAX;
 }
 
+/* Do blocks of channels make this plan faster? Kernels of 3x3 and more gain by
+ * them, those of one position (MobileNets, ShuffleNets) lose as much. */
+static bool gains_by_blocks(const lmb_plan *plan, const bool *live)
+{
+    int64_t large = 0, all = 0;
+    for (size_t i = 0; i < plan->g->n_nodes; i++) {
+        const lmb_node *node = &plan->g->nodes[i];
+        if (!live[i] || node->op != &lmb_op_conv2d)
+            continue;
+        const lmb_conv_attr *attr = node->attr;
+        const lmb_shape w = info(plan, node->in[1])->type.shape;
+        const lmb_shape y = info(plan, node->out[0])->type.shape;
+        const int64_t macs =
+            lmb_shape_count(&y) * w.dim[1] * w.dim[2] * w.dim[3];
+        all += macs;
+        if (attr->groups == 1 && w.dim[2] * w.dim[3] > 1)
+            large += macs;
+    }
+    return lmb_dnn_fast_blocks() && 2 * large > all;
+}
+
+static bool choose_blocks(const lmb_plan *plan, const bool *live)
+{
+    switch (plan->opts.bf16 ? LMB_LAYOUT_NHWC : plan->opts.layout) {
+    case LMB_LAYOUT_NHWC:
+        return false;
+    case LMB_LAYOUT_BLOCKED:
+        return true;
+    case LMB_LAYOUT_AUTO:
+        break;
+    }
+    return gains_by_blocks(plan, live);
+}
+
 lmb_status lmb_plan_lower_fast(lmb_plan *plan)
 {
     bool *live = NULL;
     LMB_TRY(LMB_NEW(live, plan->g->n_nodes + 1));
     lmb_status st = LMB_OK;
     LMB_GOTO(lmb_plan_live(plan, live), st, done);
+    plan->blocked = choose_blocks(plan, live);
     find_last_uses(plan, live);
     for (size_t i = 0; i < plan->g->n_nodes; i++)
         if (live[i])

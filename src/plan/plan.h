@@ -1,8 +1,9 @@
 /* plan.h: a graph compiled for running: passes, layouts, memory, steps.
  *
  * A plan is made once per (graph, shapes, precision) and run many times. On
- * the fast backend activations are NHWC in f32 or bf16, everything else is
- * dense f32; on the reference everything is dense f64. Values that depend on
+ * the fast backend activations are NHWC in f32 or bf16, or f32 in blocks of
+ * eight channels, everything else is dense f32; on the reference everything is
+ * dense f64. Values that depend on
  * constants and unchanging parameters alone (folded and packed weights of a
  * frozen teacher) are computed when those parameters change, not every run.
  * A steady run allocates nothing. */
@@ -22,9 +23,17 @@ lmb_status lmb_workspace_new(lmb_workspace **out) LMB_MUST_CHECK;
 void lmb_workspace_free(lmb_workspace *w);
 int64_t lmb_workspace_size(const lmb_workspace *w); /* bytes */
 
+/* How activations in f32 lie on the way of the convolutions. */
+typedef enum lmb_plan_layout {
+    LMB_LAYOUT_AUTO, /* as this CPU's convolutions are faster */
+    LMB_LAYOUT_NHWC,
+    LMB_LAYOUT_BLOCKED, /* [N][C / 8][H * W][8] where C is a multiple of 8 */
+} lmb_plan_layout;
+
 typedef struct lmb_plan_opts {
     bool reference; /* f64 reference kernels, no fusion */
     bool bf16; /* activations and packed weights in bf16 */
+    lmb_plan_layout layout; /* without bf16 */
     bool allow_reference; /* f64 kernels for ops that have no fast one */
     lmb_workspace *workspace; /* NULL: the plan has its own */
 } lmb_plan_opts;

@@ -8,10 +8,13 @@
 #include "graph/ir.h"
 #include "plan/plan.h"
 
+enum { LMB_BLOCK = 8 };
+
 /* How a value lies in memory. */
 typedef enum lmb_form {
     LMB_FORM_PLAIN, /* dense row-major, f32 or int32 */
     LMB_FORM_NHWC, /* rank 4, f32 */
+    LMB_FORM_BLOCKED, /* rank 4, f32, channels in blocks of LMB_BLOCK */
     LMB_FORM_NHWC_BF16, /* rank 4, bf16 */
     LMB_FORM_COUNT,
     LMB_FORM_PACKED, /* convolution weights, oneDNN's own layout */
@@ -47,7 +50,7 @@ typedef enum lmb_step_kind {
     LMB_STEP_PACK, /* plain weights -> packed */
     LMB_STEP_UNPACK, /* packed gradient -> plain */
     LMB_STEP_UNPACK_GRAD, /* packed gradient -> slot of the parameter */
-    LMB_STEP_LAYOUT, /* between PLAIN and NHWC forms */
+    LMB_STEP_LAYOUT, /* between forms of a rank-4 value */
 } lmb_step_kind;
 
 typedef struct lmb_step {
@@ -79,6 +82,7 @@ struct lmb_workspace {
 struct lmb_plan {
     lmb_graph *g;
     lmb_plan_opts opts;
+    bool blocked; /* BLOCKED, not NHWC, is the way of the convolutions */
     lmb_workspace *workspace, *own_workspace;
     lmb_slot *slots;
     size_t n_slots, slots_capacity;
@@ -105,6 +109,8 @@ struct lmb_plan {
 
 /* Marks nodes that outputs or side effects need (compile.c). */
 lmb_status lmb_plan_live(const lmb_plan *plan, bool *live) LMB_MUST_CHECK;
+/* Channels that lie together: the block of kernel.h. */
+int64_t lmb_form_block(lmb_form form, int64_t channels);
 int32_t lmb_plan_add_slot(lmb_plan *plan, const lmb_slot *slot, lmb_status *st);
 lmb_status lmb_plan_add_step(
     lmb_plan *plan, bool is_static, lmb_step **out) LMB_MUST_CHECK;

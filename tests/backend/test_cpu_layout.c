@@ -30,8 +30,8 @@ static void put(void *data, lmb_layout_form form, int64_t i, float x)
 static int64_t place(
     const lmb_layout *l, lmb_layout_form form, int64_t n, int64_t c, int64_t s)
 {
-    return form.nhwc ? (n * l->area + s) * l->channels + c
-                     : (n * l->channels + c) * l->area + s;
+    const int64_t group = n * (l->channels / form.block) + c / form.block;
+    return (group * l->area + s) * form.block + c % form.block;
 }
 
 static void convert_and_check(const lmb_layout *l)
@@ -64,12 +64,14 @@ static void convert_level(void)
     static const int64_t sizes[][3] = {{1, 1, 1}, {2, 3, 5}, {1, 16, 16},
         {3, 17, 49}, {2, 64, 100}, {1, 33, 1}, {2, 20, 1024}};
     for (size_t k = 0; k < LMB_COUNT(sizes); k++)
-        for (int bits = 0; bits < 16; bits++) {
+        for (int pair = 0; pair < 36; pair++) {
+            const int64_t channels = sizes[k][1];
+            const int64_t blocks[] = {1, channels, channels % 8 ? 1 : 8};
             const lmb_layout l = {
-                .from = {.nhwc = bits & 1, .bf16 = bits & 2},
-                .to = {.nhwc = bits & 4, .bf16 = bits & 8},
+                .from = {blocks[pair / 2 % 3], pair % 2 == 1},
+                .to = {blocks[pair / 12], pair / 6 % 2 == 1},
                 .images = sizes[k][0],
-                .channels = sizes[k][1],
+                .channels = channels,
                 .area = sizes[k][2],
             };
             convert_and_check(&l);

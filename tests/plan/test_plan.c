@@ -77,19 +77,18 @@ static void data(float *x, int32_t *labels)
 }
 
 /* One training step; the loss comes back, gradients are in the store. */
-static double step(net *t, bool reference, bool bf16)
+static double step(net *t, const lmb_plan_opts *opts)
 {
     float x[N * 3 * S * S];
     int32_t labels[N];
     data(x, labels);
-    if (!reference)
+    if (!opts->reference)
         lmb_passes_forward(t->g, 1, &t->loss);
     lmb_backward_params(t->g, t->loss, 1, &t->params);
-    if (!reference)
+    if (!opts->reference)
         lmb_passes_backward(t->g, 1, &t->loss);
     lmb_plan *plan = NULL;
-    CHECK_OK(lmb_plan_compile(t->g, 1, &t->loss,
-        &(lmb_plan_opts){.reference = reference, .bf16 = bf16}, &plan));
+    CHECK_OK(lmb_plan_compile(t->g, 1, &t->loss, opts, &plan));
     CHECK_OK(lmb_plan_set(plan, t->x, LMB_F32, x));
     CHECK_OK(lmb_plan_set(plan, t->labels, LMB_I32, labels));
     CHECK_OK(lmb_plan_run(plan));
@@ -108,14 +107,18 @@ static double grad_at(const lmb_param *p, int64_t i)
         : (double)((const float *)grad)[i];
 }
 
-static void compare(bool bf16, double loss_limit, double limit)
+typedef void build_fn(net *t, lmb_dtype dtype, lmb_mode mode);
+
+/* A step of `opts` against one of the reference. */
+static void compare(
+    build_fn *make, const lmb_plan_opts *opts, double loss_limit, double limit)
 {
     net exact = {0};
     net fast = {0};
-    build(&exact, LMB_F64, LMB_MODE_TRAIN);
-    build(&fast, LMB_F32, LMB_MODE_TRAIN);
-    const double a = step(&exact, true, false);
-    const double b = step(&fast, false, bf16);
+    make(&exact, LMB_F64, LMB_MODE_TRAIN);
+    make(&fast, LMB_F32, LMB_MODE_TRAIN);
+    const double a = step(&exact, &(lmb_plan_opts){.reference = true});
+    const double b = step(&fast, opts);
     CHECK_NEAR(a, b, loss_limit);
     for (int i = 0; i < lmb_params_count(exact.params); i++) {
         const lmb_param *p = lmb_params_at(exact.params, i);
@@ -137,10 +140,74 @@ static void compare(bool bf16, double loss_limit, double limit)
     fini(&fast);
 }
 
+static const lmb_plan_layout layouts[] = {
+    LMB_LAYOUT_AUTO, LMB_LAYOUT_NHWC, LMB_LAYOUT_BLOCKED};
+
 static void f32_step_agrees_with_the_reference(void **state)
 {
     (void)state;
-    compare(false, 1e-5, 1e-4);
+    for (size_t k = 0; k < LMB_COUNT(layouts); k++)
+        compare(build, &(lmb_plan_opts){.layout = layouts[k]}, 1e-5, 1e-4);
+}
+
+static lmb_value conv(
+    lmb_nn *nn, const char *name, lmb_value x, int out, int kernel, int groups)
+{
+    return lmb_nn_conv(nn, name, x,
+        &(lmb_conv_opt){.out = out,
+            .kernel = kernel,
+            .pad = kernel / 2,
+            .groups = groups,
+            .bias = true});
+}
+
+/* Where channels fill blocks of eight and where they do not, cuts inside and
+ * between blocks, groups, a transposed convolution: every change of form. */
+static void build_mixed(net *t, lmb_dtype dtype, lmb_mode mode)
+{
+    CHECK_OK(lmb_params_new(dtype, &t->params));
+    CHECK_OK(lmb_graph_new(&t->g));
+    lmb_graph *g = t->g;
+    lmb_nn nn;
+    lmb_nn_init(&nn, g, t->params, mode);
+    t->x = lmb_graph_input(g, "x", LMB_F32, LMB_SHAPE(N, 3, S, S));
+    t->labels = lmb_graph_input(g, "labels", LMB_I32, LMB_SHAPE(N));
+    const lmb_value y = lmb_relu(g, conv(&nn, "stem", t->x, 24, 3, 1));
+    const lmb_value whole = lmb_slice(g, y, 1, 8, 24);
+    const lmb_value cut = lmb_slice(g, y, 1, 4, 16);
+    const lmb_value odd = lmb_relu(g, conv(&nn, "odd", cut, 12, 3, 1));
+    const lmb_value parts[] = {odd, conv(&nn, "even", whole, 24, 1, 1), odd};
+    lmb_value z = lmb_concat(g, 3, parts, 1); /* 48 channels */
+    z = lmb_channel_shuffle(g, z, 2);
+    z = lmb_relu(g, conv(&nn, "depthwise", z, 48, 3, 48));
+    z = conv(&nn, "small_groups", z, 48, 3, 12);
+    z = lmb_add(g, z, conv(&nn, "groups", z, 48, 3, 6));
+    z = lmb_nn_group_norm(&nn, "norm", z, 4);
+    const lmb_value up = lmb_nn_param(&nn, "up.weight", LMB_SHAPE(48, 16, 2, 2),
+        lmb_init_torch_default(LMB_SHAPE(48, 16, 2, 2)), true);
+    const lmb_value up_bias = lmb_nn_param(
+        &nn, "up.bias", LMB_SHAPE(16), lmb_init_constant(0.5), true);
+    z = lmb_conv2d_transpose(g, z, up, up_bias,
+        &(lmb_conv_attr){.stride = {2, 2}, .dilation = {1, 1}, .groups = 1});
+    z = lmb_max_pool2d(
+        g, lmb_square(g, z), &(lmb_pool_attr){{2, 2}, {2, 2}, {0, 0}, false});
+    z = lmb_resize(g, z, 5, 5, LMB_RESIZE_BILINEAR);
+    const lmb_value both[] = {z, lmb_pad(g, lmb_slice(g, z, 1, 2, 7), 1, 3, 0)};
+    z = conv(&nn, "out", lmb_concat(g, 2, both, 1), 8, 5, 1);
+    t->logits = lmb_nn_linear(&nn, "fc", lmb_global_avg_pool(g, z), CLASSES,
+        lmb_init_torch_default(LMB_SHAPE(CLASSES, 8)), lmb_init_constant(0));
+    t->loss = lmb_cross_entropy(g, t->logits, t->labels);
+    CHECK_OK(lmb_graph_status(g));
+    CHECK_OK(lmb_params_seal(t->params));
+    lmb_params_init(t->params, 11);
+}
+
+static void every_change_of_form_agrees_with_the_reference(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < LMB_COUNT(layouts); k++)
+        compare(
+            build_mixed, &(lmb_plan_opts){.layout = layouts[k]}, 1e-5, 1e-4);
 }
 
 static void bf16_step_is_near_the_reference(void **state)
@@ -152,19 +219,18 @@ static void bf16_step_is_near_the_reference(void **state)
     }
     /* Batch norm over four images amplifies the rounding of 8-bit
      * significands; per-op bounds are tested with the kernels. */
-    compare(true, 3e-2, 0.25);
+    compare(build, &(lmb_plan_opts){.bf16 = true}, 3e-2, 0.25);
 }
 
-static double eval_logit(net *t, bool reference)
+static double eval_logit(net *t, const lmb_plan_opts *opts)
 {
     float x[N * 3 * S * S];
     int32_t labels[N];
     data(x, labels);
-    if (!reference)
+    if (!opts->reference)
         lmb_passes_backward(t->g, 1, &t->logits);
     lmb_plan *plan = NULL;
-    CHECK_OK(lmb_plan_compile(
-        t->g, 1, &t->logits, &(lmb_plan_opts){.reference = reference}, &plan));
+    CHECK_OK(lmb_plan_compile(t->g, 1, &t->logits, opts, &plan));
     CHECK_OK(lmb_plan_set(plan, t->x, LMB_F32, x));
     CHECK_OK(lmb_plan_run(plan));
     double logits[N * CLASSES];
@@ -180,12 +246,16 @@ static void folded_network_agrees_with_the_reference(void **state)
 {
     (void)state;
     net exact = {0};
-    net fast = {0};
     build(&exact, LMB_F64, LMB_MODE_EVAL);
-    build(&fast, LMB_F32, LMB_MODE_EVAL);
-    CHECK_NEAR(eval_logit(&exact, true), eval_logit(&fast, false), 1e-4);
+    const double want = eval_logit(&exact, &(lmb_plan_opts){.reference = true});
+    for (size_t k = 0; k < LMB_COUNT(layouts); k++) {
+        net fast = {0};
+        build(&fast, LMB_F32, LMB_MODE_EVAL);
+        CHECK_NEAR(want,
+            eval_logit(&fast, &(lmb_plan_opts){.layout = layouts[k]}), 1e-4);
+        fini(&fast);
+    }
     fini(&exact);
-    fini(&fast);
 }
 
 static void a_missing_input_is_named(void **state)
@@ -296,6 +366,7 @@ static void a_bf16_plan_pools_in_f32_what_lies_in_f32(void **state)
 
 LMB_TEST_MAIN(cmocka_unit_test(a_batch_of_products_agrees_with_the_reference),
     cmocka_unit_test(f32_step_agrees_with_the_reference),
+    cmocka_unit_test(every_change_of_form_agrees_with_the_reference),
     cmocka_unit_test(bf16_step_is_near_the_reference),
     cmocka_unit_test(a_bf16_plan_pools_in_f32_what_lies_in_f32),
     cmocka_unit_test(folded_network_agrees_with_the_reference),

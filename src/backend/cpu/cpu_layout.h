@@ -1,14 +1,17 @@
 /* cpu_layout.h: a rank-4 value from one form into another, per CPU level.
  *
- * Plain is [images][channels][area], NHWC is [images][area][channels]; either
- * f32 or bf16. A value narrows to the nearest bf16, ties to even. */
+ * A form is [images][channels / block][area][block] (kernel.h): a block of 1 is
+ * plain, one of all channels NHWC; f32 or bf16. Of two forms the larger block
+ * is a multiple of the smaller one. A value narrows to the nearest bf16, ties
+ * to even. */
 #ifndef LMB_BACKEND_CPU_CPU_LAYOUT_H
 #define LMB_BACKEND_CPU_CPU_LAYOUT_H
 
 #include "base/base.h"
 
 typedef struct lmb_layout_form {
-    bool nhwc, bf16;
+    int64_t block;
+    bool bf16;
 } lmb_layout_form;
 
 typedef struct lmb_layout {

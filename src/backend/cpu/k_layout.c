@@ -1,8 +1,9 @@
 /* k_layout.c: conversions between the forms of a rank-4 value.
  *
- * Between plain and NHWC the matrix of each image, [channels][area] or the
- * other way round, is transposed: tile by tile, so that both sides are read
- * and written in whole vectors. */
+ * A form of the larger block is [area][pieces] where the other one is
+ * [pieces][area], a piece being one smaller block: matrices to transpose. Those
+ * of single elements (plain is one side) go tile by tile, so that both sides
+ * are read and written in whole vectors. */
 #include "backend/cpu/cpu_layout.h"
 #include "backend/cpu/kernel_util.h"
 
@@ -42,14 +43,41 @@ K_INLINE void transpose_tile(
 K_INLINE void transpose(const lmb_layout *l, const void *from, void *to,
     bool from_half, bool to_half)
 {
-    const int64_t rows = l->from.nhwc ? l->area : l->channels;
-    const int64_t columns = l->from.nhwc ? l->channels : l->area;
+    const bool untie = l->from.block > l->to.block;
+    const int64_t block = k_max(l->from.block, l->to.block);
+    const int64_t rows = untie ? l->area : block;
+    const int64_t columns = untie ? block : l->area;
     const int64_t bands = k_ceil_div(rows, TILE);
-    K_PARALLEL_FOR(l->images * rows * columns)
-    for (int64_t b = 0; b < l->images * bands; b++) {
+    const int64_t matrices = l->images * l->channels / block;
+    K_PARALLEL_FOR(matrices * rows * columns)
+    for (int64_t b = 0; b < matrices * bands; b++) {
         const matrix x = {from, to, b / bands * rows * columns, rows, columns};
         for (int64_t column = 0; column < columns; column += TILE)
             transpose_tile(&x, b % bands * TILE, column, from_half, to_half);
+    }
+}
+
+/* The same for pieces of more than one element, a row of the result at a time.
+ */
+K_INLINE void transpose_pieces(const lmb_layout *l, const void *from, void *to,
+    bool from_half, bool to_half)
+{
+    const bool untie = l->from.block > l->to.block;
+    const int64_t block = k_max(l->from.block, l->to.block);
+    const int64_t piece = k_min(l->from.block, l->to.block);
+    const int64_t rows = untie ? block / piece : l->area; /* of the result */
+    const int64_t columns = untie ? l->area : block / piece;
+    const int64_t matrices = l->images * l->channels / block;
+    K_PARALLEL_FOR(matrices * rows * columns * piece)
+    for (int64_t b = 0; b < matrices * rows; b++) {
+        const int64_t base = b / rows * rows * columns, row = b % rows;
+        for (int64_t c = 0; c < columns; c++)
+            for (int64_t j = 0; j < piece; j += VL) {
+                const int64_t m = k_min(VL, piece - j);
+                v_store_n(to, (b * columns + c) * piece + j, m, to_half,
+                    v_load_n(from, (base + c * rows + row) * piece + j, m,
+                        from_half));
+            }
     }
 }
 
@@ -70,10 +98,12 @@ K_INLINE void copy(const lmb_layout *l, const void *from, void *to,
 K_INLINE void convert(const lmb_layout *l, const void *from, void *to,
     bool from_half, bool to_half)
 {
-    if (l->from.nhwc == l->to.nhwc)
+    if (l->from.block == l->to.block)
         copy(l, from, to, from_half, to_half);
-    else
+    else if (k_min(l->from.block, l->to.block) == 1)
         transpose(l, from, to, from_half, to_half);
+    else
+        transpose_pieces(l, from, to, from_half, to_half);
 }
 
 static void layout(const lmb_layout *l, const void *from, void *to)

@@ -6,8 +6,8 @@
  * one table LMB_KERNEL_TABLE(<file>). The level is chosen at start (cpu.c).
  *
  * A rank-4 value in the planner's layout is an array [N][C / block][H * W]
- * [block]: block = C is NHWC, block = 16 the blocked layout of oneDNN (then C
- * is a multiple of 16), block = 1 plain NCHW. All other values are dense and
+ * [block]: block = C is NHWC, block = 8 a blocked layout of oneDNN's (then C
+ * is a multiple of 8), block = 1 plain NCHW. All other values are dense and
  * row-major. Elements are f32 or bf16 (rank 4 in the planner's layout only),
  * or int32 for indices.
  *

@@ -123,3 +123,8 @@ bool lmb_dnn_fast_bf16(void)
 {
     return false;
 }
+
+bool lmb_dnn_fast_blocks(void)
+{
+    return false;
+}

@@ -3,7 +3,7 @@
  * dnn.c is the only file that includes dnnl.h and knows 2.x from 3.x. All
  * primitives are made once, when a plan is compiled, and run many times.
  * Activations are in one of three layouts named by their block (kernel.h):
- * 1 = NCHW, 16 = nChw16c, 0 = NHWC. Weights are packed as oneDNN likes. */
+ * 1 = NCHW, 8 = nChw8c, 0 = NHWC. Weights are packed as oneDNN likes. */
 #ifndef LMB_BACKEND_ONEDNN_DNN_H
 #define LMB_BACKEND_ONEDNN_DNN_H
 
@@ -26,7 +26,7 @@ typedef struct lmb_dnn_conv_spec {
     int64_t kernel[2];
     lmb_dtype dtype; /* of x, y and the packed weights: F32 or BF16 */
     lmb_dtype y_dtype; /* forward only */
-    int block_x, block_y; /* 1, 16, LMB_DNN_NHWC or LMB_DNN_ANY */
+    int block_x, block_y; /* 1, 8, LMB_DNN_NHWC or LMB_DNN_ANY */
     bool bias, relu;
     bool residual; /* added; has y's layout and dtype */
     bool in_place; /* y holds the residual before, the result after */
@@ -78,5 +78,7 @@ unsigned lmb_dnn_isa(void);
 bool lmb_dnn_has_bf16(void);
 /* And is it faster at them than in f32? */
 bool lmb_dnn_fast_bf16(void);
+/* Are its f32 convolutions faster in blocks of 8 channels than in NHWC? */
+bool lmb_dnn_fast_blocks(void);
 
 #endif

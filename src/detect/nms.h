@@ -15,9 +15,22 @@ typedef struct lmb_nms_boxes {
     int64_t n;
 } lmb_nms_boxes;
 
+/* Boxes that were kept, some side by side for vectors. */
+enum { LMB_NMS_LANES = 8 };
+typedef struct lmb_nms_tile {
+    float x0[LMB_NMS_LANES], y0[LMB_NMS_LANES];
+    float x1[LMB_NMS_LANES], y1[LMB_NMS_LANES];
+    float area[LMB_NMS_LANES];
+    int32_t group[LMB_NMS_LANES];
+} lmb_nms_tile;
+static inline int64_t lmb_nms_tiles(int64_t capacity)
+{
+    return (capacity + LMB_NMS_LANES - 1) / LMB_NMS_LANES;
+}
+
 /* Positions of what is kept, best first, `capacity` at most; returns their
- * number. */
-int64_t lmb_nms(
-    lmb_nms_boxes boxes, double threshold, int64_t capacity, int64_t *kept);
+ * number. `tile` is memory to work in, lmb_nms_tiles(capacity) of them. */
+int64_t lmb_nms(lmb_nms_boxes boxes, double threshold, int64_t capacity,
+    lmb_nms_tile *tile, int64_t *kept);
 
 #endif

@@ -17,6 +17,7 @@ typedef struct sorted {
     uint64_t *key;
     lmb_box *box;
     int32_t *label;
+    lmb_nms_tile *tile;
     int64_t *kept;
     int64_t n;
 } sorted;
@@ -48,13 +49,14 @@ static void sort(
     }
 }
 
-static lmb_status allocate(int64_t n, sorted *s)
+static lmb_status allocate(int64_t n, int64_t most, sorted *s)
 {
     LMB_TRY(LMB_NEW(s->candidate, n));
     LMB_TRY(LMB_NEW(s->key, n));
     LMB_TRY(LMB_NEW(s->box, n));
     LMB_TRY(LMB_NEW(s->label, n));
-    return LMB_NEW(s->kept, n);
+    LMB_TRY(LMB_NEW(s->tile, lmb_nms_tiles(most)));
+    return LMB_NEW(s->kept, most);
 }
 
 lmb_status lmb_post_finish(const lmb_post_rule *rule, lmb_candidate *candidate,
@@ -62,11 +64,12 @@ lmb_status lmb_post_finish(const lmb_post_rule *rule, lmb_candidate *candidate,
 {
     sorted s = {0};
     lmb_status st = LMB_OK;
+    const int64_t most = rule->most < n ? rule->most : n;
     *kept = 0;
-    LMB_GOTO(allocate(n, &s), st, done);
+    LMB_GOTO(allocate(n, most, &s), st, done);
     sort(rule, candidate, n, &s);
-    *kept = lmb_nms((lmb_nms_boxes){s.box, s.label, s.n}, rule->nms,
-        rule->most < n ? rule->most : n, s.kept);
+    *kept = lmb_nms(
+        (lmb_nms_boxes){s.box, s.label, s.n}, rule->nms, most, s.tile, s.kept);
     for (int64_t k = 0; k < *kept; k++)
         candidate[k] = s.candidate[s.kept[k]];
 done:
@@ -74,6 +77,7 @@ done:
     lmb_free(s.key);
     lmb_free(s.box);
     lmb_free(s.label);
+    lmb_free(s.tile);
     lmb_free(s.kept);
     return st;
 }

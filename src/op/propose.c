@@ -43,6 +43,7 @@ typedef struct state {
     lmb_box *found, *box;
     float *logit;
     int32_t *found_level, *level;
+    lmb_nms_tile *tile;
     int64_t *from, *kept;
     int64_t n;
 } state;
@@ -63,6 +64,7 @@ static size_t scratch(const void *attr, int n_in, const lmb_type *in)
         lmb__work_size(most, sizeof(float)) +
         2 * lmb__work_size(most, sizeof(int32_t)) +
         lmb__work_size(most, sizeof(int64_t)) +
+        lmb__work_size(lmb_nms_tiles(a->post_nms), sizeof(lmb_nms_tile)) +
         lmb__work_size(a->post_nms, sizeof(int64_t));
 }
 
@@ -76,6 +78,7 @@ static void take(lmb__work *w, const lmb_proposals_attr *a, state *s)
     LMB__TAKE(w, s->found_level, most);
     LMB__TAKE(w, s->level, most);
     LMB__TAKE(w, s->from, most);
+    LMB__TAKE(w, s->tile, lmb_nms_tiles(a->post_nms));
     LMB__TAKE(w, s->kept, a->post_nms);
 }
 
@@ -168,8 +171,8 @@ static lmb_status run(const lmb_ref *r, lmb__work *w)
     for (int64_t image = 0; image < r->in_type[0].shape.dim[0]; image++) {
         LMB_TRY(find(r, image, &s));
         sort(&s);
-        const int64_t kept = lmb_nms(
-            (lmb_nms_boxes){s.box, s.level, s.n}, a->nms, a->post_nms, s.kept);
+        const int64_t kept = lmb_nms((lmb_nms_boxes){s.box, s.level, s.n},
+            a->nms, a->post_nms, s.tile, s.kept);
         write_image(r, image, kept, &s);
     }
     return LMB_OK;

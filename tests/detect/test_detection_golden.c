@@ -258,8 +258,9 @@ static void suppression_agrees(void **state)
         sorted[k] = box[lmb_top_index(key[k])];
         group[k] = (int32_t)label[lmb_top_index(key[k])];
     }
+    lmb_nms_tile tile[MOST / LMB_NMS_LANES + 1];
     const int64_t found =
-        lmb_nms((lmb_nms_boxes){sorted, group, n}, 0.4, n, kept);
+        lmb_nms((lmb_nms_boxes){sorted, group, n}, 0.4, n, tile, kept);
     assert_int_equal(golden("nms", "kept", want), found);
     for (int64_t k = 0; k < found; k++)
         assert_int_equal(lmb_top_index(key[kept[k]]), (int64_t)want[k]);

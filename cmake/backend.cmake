@@ -1,11 +1,5 @@
-# Backends: our own vector kernels (src/backend/cpu) and oneDNN. Without
-# oneDNN there is no OpenMP either: sanitizer and fuzzing builds never mix two
-# OpenMP runtimes.
-set(LMB_BACKEND_LIBS "" CACHE INTERNAL "")
-if(LMB_ONEDNN)
-  find_package(OpenMP REQUIRED COMPONENTS C)
-  set(LMB_BACKEND_LIBS OpenMP::OpenMP_C CACHE INTERNAL "")
-endif()
+# Backends: our own vector kernels (src/backend/cpu) and oneDNN.
+set(LMB_BACKEND_LIBS ${LMB_OPENMP} CACHE INTERNAL "")
 
 # Own kernels: k_*.c once per CPU feature level (kernel.h), the rest once.
 set(LMB_CPU_LEVELS base)

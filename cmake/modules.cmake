@@ -9,6 +9,13 @@ find_package(EXPAT REQUIRED)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 find_package(CURL REQUIRED)
+# Without oneDNN there is no OpenMP either: sanitizer and fuzzing builds never
+# mix two OpenMP runtimes.
+set(LMB_OPENMP "")
+if(LMB_ONEDNN)
+  find_package(OpenMP REQUIRED COMPONENTS C)
+  set(LMB_OPENMP OpenMP::OpenMP_C)
+endif()
 
 add_library(lmb_flags INTERFACE)
 target_include_directories(lmb_flags INTERFACE
@@ -64,7 +71,7 @@ lmb_module(distill base tensor graph op nn)
 lmb_module(optim base tensor graph backend_cpu)
 lmb_module(metric base tensor detect)
 lmb_module(data base tensor io detect ZLIB::ZLIB LibLZMA::LibLZMA JPEG::JPEG PNG::PNG
-  EXPAT::EXPAT)
+  EXPAT::EXPAT ${LMB_OPENMP})
 include(cmake/backend.cmake)
 if(LMB_SANITIZE) # at -O3 the sanitizers take minutes over a kernel
   foreach(level ${LMB_CPU_LEVELS})

@@ -23,6 +23,7 @@ enum {
     MOST = 7, /* figures */
     ITEMS = MOST + 1, /* and one bar or disc in front of them */
     TRIES = 8,
+    BANDS = 4, /* parts of the set that are drawn at the same time */
 };
 
 static const double reach = 1.35; /* no outline is larger, in radii */
@@ -38,7 +39,7 @@ typedef struct item {
 typedef struct board {
     int32_t side; /* in fine samples */
     uint8_t *owner; /* [side, side] item + 1, or 0 */
-    int64_t *hits; /* [side side] where the item tried would lie */
+    int32_t *hits; /* [side side] where the item tried would lie */
     int64_t hit_count;
     item items[ITEMS];
     int count;
@@ -73,7 +74,7 @@ static bool measure(board *b, item *it)
                 continue;
             it->full++;
             if (x >= 0 && y >= 0 && x < b->side && y < b->side)
-                b->hits[b->hit_count++] = (int64_t)y * b->side + x;
+                b->hits[b->hit_count++] = y * b->side + x;
         }
     return 3 * b->hit_count >= 2 * it->full;
 }
@@ -171,22 +172,27 @@ static void find_extents(const board *b, extent out[ITEMS])
         }
 }
 
-static lmb_status add_boxes(lmb_dataset *ds, const board *b)
+/* The boxes of one picture. */
+typedef struct boxes {
+    int count;
+    lmb_box_row row[MOST];
+} boxes;
+
+static void find_boxes(const board *b, boxes *out)
 {
     extent e[ITEMS];
     find_extents(b, e);
+    out->count = 0;
     for (int i = 0; i < b->count; i++) {
         if (b->items[i].is_blob)
             continue;
-        const lmb_box_row row = {
+        out->row[out->count++] = (lmb_box_row){
             .corner = {(double)e[i].x0 / FINE, (double)e[i].y0 / FINE,
                 (e[i].x1 + 1.0) / FINE, (e[i].y1 + 1.0) / FINE},
             .label = b->items[i].figure.outline,
             .area = (double)b->items[i].seen / (FINE * FINE),
         };
-        LMB_TRY(lmb__truth_box(ds, &row));
     }
-    return LMB_OK;
 }
 
 /* --- pixels --------------------------------------------------------------- */
@@ -241,18 +247,39 @@ static void paint(const board *b, lmb_rng *rng, uint8_t *rgb)
 
 /* --- the data set --------------------------------------------------------- */
 
-static lmb_status add_scene(
-    lmb_dataset *ds, board *b, uint64_t seed, lmb_split split)
+/* Which pictures, and where they go. */
+typedef struct drawing {
+    lmb_dataset *ds;
+    uint64_t seed;
+    lmb_split split;
+    board board[BANDS];
+    boxes *boxes; /* [ds->count] */
+} drawing;
+
+static void draw_band(drawing *d, int band)
 {
-    const int64_t i = ds->count;
-    uint8_t *rgb = NULL;
-    lmb_rng rng = lmb_rng_make(
-        seed, LMB_STREAM_GENERATE, (uint64_t)split + 16, (uint64_t)i);
-    draw_board(b, &rng, ds->classes);
-    LMB_TRY(lmb__dataset_push(ds, 0, &rgb));
-    paint(b, &rng, rgb);
-    LMB_TRY(lmb__truth_picture(ds, NULL, i + 1, ds->height, ds->width));
-    return add_boxes(ds, b);
+    lmb_dataset *ds = d->ds;
+    board *b = &d->board[band];
+    const int64_t size = (int64_t)ds->height * ds->width * 3;
+    const int64_t end = ds->count * (band + 1) / BANDS;
+    for (int64_t i = ds->count * band / BANDS; i < end; i++) {
+        lmb_rng rng = lmb_rng_make(
+            d->seed, LMB_STREAM_GENERATE, (uint64_t)d->split + 16, (uint64_t)i);
+        draw_board(b, &rng, ds->classes);
+        paint(b, &rng, ds->pixels + i * size);
+        find_boxes(b, &d->boxes[i]);
+    }
+}
+
+static lmb_status add_truth(lmb_dataset *ds, const boxes *all)
+{
+    const int64_t count = ds->count;
+    for (int64_t i = 0; i < count; i++) {
+        LMB_TRY(lmb__truth_picture(ds, NULL, i + 1, ds->height, ds->width));
+        for (int k = 0; k < all[i].count; k++)
+            LMB_TRY(lmb__truth_box(ds, &all[i].row[k]));
+    }
+    return lmb__truth_finish(ds, "scenes");
 }
 
 static lmb_status check_opts(int64_t count, int32_t classes, int32_t side)
@@ -272,18 +299,30 @@ static lmb_status check_opts(int64_t count, int32_t classes, int32_t side)
 static lmb_status fill(
     lmb_dataset *ds, int64_t count, uint64_t seed, lmb_split split)
 {
-    board b = {.side = ds->width * FINE};
-    const int64_t points = (int64_t)b.side * b.side;
+    drawing d = {.ds = ds, .seed = seed, .split = split};
+    const int32_t side = ds->width * FINE;
+    const size_t points = (size_t)side * (size_t)side;
+    uint8_t *rgb = NULL;
     lmb_status st = LMB_OK;
     LMB_TRY(lmb__truth_new(ds, 1));
-    LMB_GOTO(LMB_NEW(b.owner, points), st, done);
-    LMB_GOTO(LMB_NEW(b.hits, points), st, done);
     for (int64_t i = 0; i < count; i++)
-        LMB_GOTO(add_scene(ds, &b, seed, split), st, done);
-    st = lmb__truth_finish(ds, "scenes");
+        LMB_TRY(lmb__dataset_push(ds, 0, &rgb));
+    LMB_GOTO(LMB_NEW(d.boxes, count), st, done);
+    for (int k = 0; k < BANDS; k++) {
+        d.board[k].side = side;
+        LMB_GOTO(LMB_NEW(d.board[k].owner, points), st, done);
+        LMB_GOTO(LMB_NEW(d.board[k].hits, points), st, done);
+    }
+#pragma omp parallel for schedule(static)
+    for (int k = 0; k < BANDS; k++)
+        draw_band(&d, k);
+    st = add_truth(ds, d.boxes);
 done:
-    lmb_free(b.owner);
-    lmb_free(b.hits);
+    for (int k = 0; k < BANDS; k++) {
+        lmb_free(d.board[k].owner);
+        lmb_free(d.board[k].hits);
+    }
+    lmb_free(d.boxes);
     return st;
 }
 

@@ -150,12 +150,13 @@ static lmb_status open_split(const char *dir, lmb_split split,
     lmb__dataset_stats(ds, mean, std);
     LMB_TRY(check_opts(count, ds->classes));
     LMB_TRY(name_classes(ds));
-    for (int64_t i = 0; i < count; i++) {
-        uint8_t *rgb = NULL;
-        const int32_t label = (int32_t)(i % ds->classes);
-        LMB_TRY(lmb__dataset_push(ds, label, &rgb));
-        paint(opts->seed, split, i, label, rgb);
-    }
+    uint8_t *rgb = NULL;
+    for (int64_t i = 0; i < count; i++)
+        LMB_TRY(lmb__dataset_push(ds, (int32_t)(i % ds->classes), &rgb));
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < count; i++)
+        paint(opts->seed, split, i, ds->labels[i],
+            ds->pixels + i * ((int64_t)SIDE * SIDE * 3));
     lmb__dataset_hash_memory(ds);
     return LMB_OK;
 }

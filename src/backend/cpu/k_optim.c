@@ -81,18 +81,38 @@ static void scale(double factor, int64_t n, float *x)
     }
 }
 
-/* One pass, one chain of doubles per lane: no scratch, no threads;
- * the order depends on n alone. */
+/* Of elements begin .. end - 1, in four chains a lane. */
+K_INLINE double squares_of(const float *x, int64_t begin, int64_t end)
+{
+    vd s[4] = {{0}, {0}, {0}, {0}};
+    int64_t i = begin;
+    for (; i + 4 * VL <= end; i += 4 * VL)
+        for (int k = 0; k < 4; k++) {
+            const vd d = v_double(v_load(x, i + k * VL, false));
+            s[k] += d * d;
+        }
+    for (; i < end; i += VL) {
+        const vd d = v_double(v_load_n(x, i, k_min(VL, end - i), false));
+        s[0] += d * d;
+    }
+    const vd all = (s[0] + s[1]) + (s[2] + s[3]);
+    double sum = 0;
+    for (int k = 0; k < VL; k++)
+        sum += all[k];
+    return sum;
+}
+
+/* The parts and the order of their sum depend on n alone. */
 static double sum_squares(int64_t n, const float *x)
 {
-    vd s = {0};
-    for (int64_t i = 0; i < n; i += VL) {
-        const vd d = v_double(v_load_n(x, i, k_min(VL, n - i), false));
-        s += d * d;
-    }
+    enum { PARTS = 64 };
+    double part[PARTS];
+    K_PARALLEL_FOR(n)
+    for (int p = 0; p < PARTS; p++)
+        part[p] = squares_of(x, n * p / PARTS, n * (p + 1) / PARTS);
     double sum = 0;
-    for (int i = 0; i < VL; i++)
-        sum += s[i];
+    for (int p = 0; p < PARTS; p++)
+        sum += part[p];
     return sum;
 }
 

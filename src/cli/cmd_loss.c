@@ -406,6 +406,22 @@ static lmb_status read_job(const cli *c, const char *method, job *j)
     return ask_gradients(c, &j->student);
 }
 
+/* The library names inputs; here they are flags. Of maps (rank 4) a method
+ * takes its labels from boxes. */
+static lmb_status check_needs(const lmb_method *method, const job *j)
+{
+    const bool maps =
+        j->student.count > 0 && j->student.array[0].shape.rank == 4;
+    if ((method->needs & LMB_NEED_LABELS) != 0 && !maps && j->labels == NULL)
+        return LMB_FAIL(LMB_EINVAL,
+            "%s needs labels: --labels FILE, the class of each row",
+            method->name);
+    if ((method->needs & LMB_NEED_BOXES) != 0 && j->boxes == NULL)
+        return LMB_FAIL(LMB_EINVAL,
+            "%s needs boxes: --boxes FILE, [images, boxes, 4]", method->name);
+    return LMB_OK;
+}
+
 static lmb_status print(const cli *c, double value)
 {
     lmb_str out = {0};
@@ -427,6 +443,7 @@ static lmb_status run(cli *c)
     LMB_TRY(lmb_method_get(name, &method));
     LMB_TRY(LMB_NEW(j, 1));
     LMB_GOTO(read_job(c, method->name, j), st, done);
+    LMB_GOTO(check_needs(method, j), st, done);
     LMB_GOTO(lmb_loss_new(method->name, &j->in, &loss), st, done);
     LMB_GOTO(lmb_loss_run(loss, &j->in, &value), st, done);
     LMB_GOTO(save_gradients(&j->student), st, done);

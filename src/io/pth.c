@@ -239,6 +239,42 @@ static lmb_status add_all(source *s, const lmb_pk *dict, lmb_weights *w)
     return LMB_OK;
 }
 
+static const lmb_pk *entry_of(const lmb_pk *dict, const char *key)
+{
+    if (dict == NULL || dict->kind != LMB_PK_DICT)
+        return NULL;
+    for (size_t i = 0; i + 1 < dict->u.list.count; i += 2)
+        if (lmb_pk_is(dict->u.list.items[i], key))
+            return dict->u.list.items[i + 1];
+    return NULL;
+}
+
+static bool holds_text(const lmb_pk *value, const char *part)
+{
+    const size_t n = strlen(part);
+    if (value == NULL || !lmb_pk_is_text(value))
+        return false;
+    for (size_t i = 0; i + n <= value->u.text.length; i++)
+        if (memcmp(value->u.text.bytes + i, part, n) == 0)
+            return true;
+    return false;
+}
+
+/* What names and shapes do not tell: mmdetection's checkpoints have the text of
+ * their configuration (2.x: meta.config, 3.x: meta.cfg), and in it the style of
+ * a ResNet. */
+static lmb_status note_style(const lmb_pk *root, lmb_weights *w)
+{
+    static const char *const keys[] = {"config", "cfg"};
+    static const char *const parts[] = {"style='caffe'", "style=\"caffe\""};
+    const lmb_pk *meta = entry_of(root, "meta");
+    bool caffe = false;
+    for (size_t k = 0; k < LMB_COUNT(keys); k++)
+        for (size_t p = 0; p < LMB_COUNT(parts); p++)
+            caffe = caffe || holds_text(entry_of(meta, keys[k]), parts[p]);
+    return caffe ? lmb_weights_meta_set(w, "resnet_style", "caffe") : LMB_OK;
+}
+
 static lmb_status read_object(
     source *s, const lmb_pickle *pickle, size_t size, lmb_weights *w)
 {
@@ -248,6 +284,7 @@ static lmb_status read_object(
     s->budget = tensors_floor + 16 * (int64_t)size;
     LMB_GOTO(state_dict_of(s, pickle, w, &way, &dict), st, done);
     LMB_GOTO(add_all(s, dict, w), st, done);
+    LMB_GOTO(note_style(pickle->root, w), st, done);
     LMB_GOTO(lmb_str_status(&way), st, done);
     if (way.length == 0)
         goto done;

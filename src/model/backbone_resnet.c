@@ -12,13 +12,14 @@ typedef struct shape_of {
 } shape_of;
 
 static const shape_of shapes[] = {
-    [LMB_BACKBONE_R18] = {{2, 2, 2, 2}, {false, "downsample", 0, 0}},
-    [LMB_BACKBONE_R34] = {{3, 4, 6, 3}, {false, "downsample", 0, 0}},
-    [LMB_BACKBONE_R50] = {{3, 4, 6, 3}, {true, "downsample", 0, 0}},
-    [LMB_BACKBONE_R101] = {{3, 4, 23, 3}, {true, "downsample", 0, 0}},
-    [LMB_BACKBONE_X50] = {{3, 4, 6, 3}, {true, "downsample", 32, 4}},
-    [LMB_BACKBONE_X101] = {{3, 4, 23, 3}, {true, "downsample", 32, 4}},
-    [LMB_BACKBONE_X101_64] = {{3, 4, 23, 3}, {true, "downsample", 64, 4}},
+    [LMB_BACKBONE_R18] = {{2, 2, 2, 2}, {false, "downsample", 0, 0, false}},
+    [LMB_BACKBONE_R34] = {{3, 4, 6, 3}, {false, "downsample", 0, 0, false}},
+    [LMB_BACKBONE_R50] = {{3, 4, 6, 3}, {true, "downsample", 0, 0, false}},
+    [LMB_BACKBONE_R101] = {{3, 4, 23, 3}, {true, "downsample", 0, 0, false}},
+    [LMB_BACKBONE_X50] = {{3, 4, 6, 3}, {true, "downsample", 32, 4, false}},
+    [LMB_BACKBONE_X101] = {{3, 4, 23, 3}, {true, "downsample", 32, 4, false}},
+    [LMB_BACKBONE_X101_64] = {{3, 4, 23, 3},
+        {true, "downsample", 64, 4, false}},
 };
 
 void lmb_backbone_resnet(lmb_nn *nn, lmb_backbone which,
@@ -27,6 +28,8 @@ void lmb_backbone_resnet(lmb_nn *nn, lmb_backbone which,
     static const char *const stage[] = {"layer1", "layer2", "layer3", "layer4"};
     lmb_graph *g = nn->g;
     const shape_of *s = &shapes[which];
+    lmb_resnet_style style = s->style;
+    style.early_stride = opts->style == LMB_RESNET_CAFFE;
     const lmb_conv_opt stem = {.out = lmb_backbone_channels(opts, 64),
         .kernel = 7,
         .stride = 2,
@@ -41,7 +44,7 @@ void lmb_backbone_resnet(lmb_nn *nn, lmb_backbone which,
         x = lmb_relu(g,
             lmb_resnet_stage(nn, stage[i], x,
                 lmb_backbone_channels(opts, 64 << i), s->blocks[i],
-                i == 0 ? 1 : 2, &s->style));
+                i == 0 ? 1 : 2, &style));
         c[i] = x;
     }
 }

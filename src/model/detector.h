@@ -28,7 +28,13 @@ enum {
         LMB_BACKBONE_OPTIONS | 8 | 16 | 32 | 64 | LMB_ANCHOR_OPTIONS,
     LMB_SWIN_OPTIONS = 512, /* and drop_path */
     LMB_NORM_OPTIONS = 2048, /* norm_eps */
+    LMB_STYLE_OPTIONS = 4096, /* style */
 };
+/* Of mmdetection's layout with this backbone. */
+#define LMB_STYLE_OPTIONS_OF(backbone) \
+    ((backbone) == LMB_BACKBONE_R50 || (backbone) == LMB_BACKBONE_R101 \
+            ? LMB_STYLE_OPTIONS \
+            : 0)
 enum { LMB_DETECTOR_LEVELS = 5 }; /* p2..p6 or p3..p7 */
 
 /* The options that the network is built with; the defaults if none are set. */

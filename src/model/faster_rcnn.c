@@ -279,7 +279,9 @@ done:
         .build = build, \
         .postprocess = postprocess, \
         .options = LMB_TWO_STAGE_OPTIONS | \
-            ((layout) == LMB_LAYOUT_TORCHVISION ? LMB_NORM_OPTIONS : 0), \
+            ((layout) == LMB_LAYOUT_TORCHVISION \
+                    ? LMB_NORM_OPTIONS \
+                    : LMB_STYLE_OPTIONS_OF(which)), \
         .head_extra = 1, \
         .pad = 32, \
         .zero_eps = (layout) == LMB_LAYOUT_TORCHVISION, \

@@ -298,7 +298,9 @@ done:
         .box_code = (layout) == LMB_LAYOUT_TORCHVISION ? "distances" \
                                                        : "log_distances", \
         .options = LMB_DENSE_OPTIONS | \
-            ((layout) == LMB_LAYOUT_TORCHVISION ? LMB_NORM_OPTIONS : 0), \
+            ((layout) == LMB_LAYOUT_TORCHVISION \
+                    ? LMB_NORM_OPTIONS \
+                    : LMB_STYLE_OPTIONS_OF(which)), \
         .pad = 32, \
     }
 FCOS(fcos_r18_fpn, LMB_BACKBONE_R18, LMB_LAYOUT_MMDET);

@@ -223,7 +223,8 @@ done:
         .postprocess = postprocess, \
         .head_tail = head_tail, \
         .box_code = "bins", \
-        .options = LMB_DENSE_OPTIONS | LMB_ANCHOR_OPTIONS, \
+        .options = LMB_DENSE_OPTIONS | LMB_ANCHOR_OPTIONS | \
+            LMB_STYLE_OPTIONS_OF(which), \
         .pad = 32, \
     }
 GFL(gfl_r18_fpn, LMB_BACKBONE_R18);

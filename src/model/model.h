@@ -10,6 +10,13 @@
 #include "nn/nn.h"
 #include "op/op_detect.h"
 
+/* Whose ResNets: mmdetection's `style`. Weights of both have the same names and
+ * shapes. */
+typedef enum lmb_resnet_stride {
+    LMB_RESNET_PYTORCH, /* on the 3x3 convolution */
+    LMB_RESNET_CAFFE, /* on the first 1x1 convolution, as first published */
+} lmb_resnet_stride;
+
 /* What can be set of a network; rows in lmb_model_opts_table. Networks that
  * have no such options refuse all but the defaults. */
 typedef struct lmb_model_opts {
@@ -25,6 +32,7 @@ typedef struct lmb_model_opts {
     double drop_path; /* Swin: stochastic depth; 0.2 */
     double anchor_scale; /* factor on the sizes of anchors; 1 */
     double norm_eps; /* of the backbone's batch norms; < 0: the row's */
+    int32_t style; /* lmb_resnet_stride: where bottlenecks have their stride */
 } lmb_model_opts;
 extern const lmb_opt lmb_model_opts_table[];
 

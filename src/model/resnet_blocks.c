@@ -26,8 +26,9 @@ static lmb_value bottleneck(lmb_nn *nn, lmb_value x, int planes, int stride,
     const int width = planes * style->group_width / 64;
     const int inner =
         style->groups > 0 ? (width > 0 ? width : 1) * style->groups : planes;
-    const lmb_conv_opt reduce = conv(inner, 1, 1);
-    lmb_conv_opt middle = conv(inner, 3, stride);
+    const bool early = style->early_stride;
+    const lmb_conv_opt reduce = conv(inner, 1, early ? stride : 1);
+    lmb_conv_opt middle = conv(inner, 3, early ? 1 : stride);
     const lmb_conv_opt expand = conv(4 * planes, 1, 1);
     middle.groups = style->groups;
     lmb_value y = lmb_nn_conv_bn(nn, "conv1", "bn1", x, &reduce);

@@ -5,7 +5,8 @@
  *              times as wide at its end
  * y = ReLU(branch + shortcut); the shortcut is x, or conv1x1(stride)-BN where
  * stride or channels change. Source: He et al. 2016, arXiv:1512.03385,
- * figures 2 and 5, with the stride of a bottleneck on its 3x3 convolution.
+ * figures 2 and 5, with the stride of a bottleneck on its 3x3 convolution
+ * unless the style says otherwise.
  * Groups: Xie et al. 2017, arXiv:1611.05431, table 1. */
 #ifndef LMB_MODEL_RESNET_BLOCKS_H
 #define LMB_MODEL_RESNET_BLOCKS_H
@@ -18,6 +19,7 @@ typedef struct lmb_resnet_style {
     /* ResNeXt: the 3x3 convolution of a bottleneck has `groups` groups of
      * planes * group_width / 64 channels; 0: one group of `planes`. */
     int groups, group_width;
+    bool early_stride; /* on a bottleneck's first 1x1 convolution */
 } lmb_resnet_style;
 
 /* One block; returns the sum before the last ReLU. */

@@ -271,7 +271,8 @@ done:
         .pad = 32, \
         .zero_eps = (layout) == LMB_LAYOUT_TORCHVISION, \
     }
-#define RETINANET(ident, which, layout) RETINANET_WITH(ident, which, layout, 0)
+#define RETINANET(ident, which, layout) \
+    RETINANET_WITH(ident, which, layout, LMB_STYLE_OPTIONS_OF(which))
 RETINANET(retinanet_r18_fpn, LMB_BACKBONE_R18, LMB_LAYOUT_MMDET);
 RETINANET(retinanet_r34_fpn, LMB_BACKBONE_R34, LMB_LAYOUT_MMDET);
 RETINANET(retinanet_r50_fpn, LMB_BACKBONE_R50, LMB_LAYOUT_MMDET);

@@ -23,6 +23,7 @@ const lmb_opt lmb_model_opts_table[] = {
     {"drop_path", "Swin: share of images for which the last block is left out in training", LMB_OPT_F64, AT(drop_path), 0.2, 0, 0.9, NULL, NULL},
     {"anchor_scale", "factor on the sizes of all anchors", LMB_OPT_F64, AT(anchor_scale), 1, 0.0625, 16, NULL, NULL},
     {"norm_eps", "eps of the backbone's batch norms; -1: 1e-5, or 0 where torchvision's published weights want that", LMB_OPT_F64, AT(norm_eps), -1, -1, 1, NULL, NULL},
+    {"style", "ResNet: a bottleneck's stride is on its 3x3 convolution (pytorch) or its first 1x1 (caffe)", LMB_OPT_ENUM, AT(style), 0, 0, 1, "pytorch|caffe", NULL},
     {0},
 };
 /* clang-format on */
@@ -33,6 +34,8 @@ static double number_at(const lmb_opt *row, const lmb_model_opts *opts)
     const void *at = (const char *)opts + row->offset;
     if (row->type == LMB_OPT_I64)
         return (double)*(const int64_t *)at;
+    if (row->type == LMB_OPT_ENUM)
+        return *(const int32_t *)at;
     return row->type == LMB_OPT_BOOL ? *(const bool *)at : *(const double *)at;
 }
 

@@ -1,6 +1,8 @@
 /* network.c: declaring, loading and saving networks. */
 #include "train/network.h"
 
+#include "base/log.h"
+#include "model/detector.h"
 #include "train/pictures.h"
 
 #include <math.h>
@@ -122,6 +124,23 @@ static lmb_status check_finite(const lmb_network *net, const char *path)
         path, bad->name);
 }
 
+/* Weights of both styles fit both networks, and compute nonsense in the other.
+ */
+static void warn_of_style(
+    const lmb_weights *w, const char *path, const lmb_model_spec *spec)
+{
+    const char *style = lmb_weights_meta_get(w, "resnet_style");
+    if (style == NULL || strcmp(style, "caffe") != 0 ||
+        spec->opts.style == LMB_RESNET_CAFFE ||
+        (spec->model->options & LMB_STYLE_OPTIONS) == 0)
+        return;
+    lmb_log_line(LMB_LOG_WARNING,
+        "%s: its configuration says style='caffe': the model should be "
+        "%s%cstyle=caffe, and such weights mostly want BGR pictures "
+        "(docs/detection.md)",
+        path, spec->text, strchr(spec->text, ':') != NULL ? ',' : ':');
+}
+
 static lmb_status from_weights(lmb_weights *w, const char *path,
     const char *model_name, const lmb_weights_about *about, int default_size,
     lmb_network *net)
@@ -140,6 +159,7 @@ static lmb_status from_weights(lmb_weights *w, const char *path,
     const int size = about->size > 0 ? about->size
         : default_size > 0           ? default_size
                                      : spec.model->default_size;
+    warn_of_style(w, path, &spec);
     LMB_TRY(lmb_network_make(&spec, classes, size, LMB_F32, net));
     LMB_TRY(lmb_weights_use_names_of(net->params, w));
     LMB_TRY(lmb_weights_to_params(w, path, net->params));

@@ -90,6 +90,20 @@ static void finds_the_model_in_a_checkpoint(void **state)
     }
 }
 
+/* The style of a ResNet is told by mmdetection's configuration alone. */
+static void a_caffe_style_is_noted(void **state)
+{
+    (void)state;
+    lmb_weights *w = NULL;
+    CHECK_OK(lmb_weights_load(golden("mmdetection.pth"), &w));
+    check_ramp(w, "backbone.conv1.weight", LMB_F32, &LMB_SHAPE(2, 3));
+    assert_string_equal(lmb_weights_meta_get(w, "resnet_style"), "caffe");
+    lmb_weights_free(w);
+    CHECK_OK(lmb_weights_load(golden("checkpoint.pth"), &w));
+    assert_null(lmb_weights_meta_get(w, "resnet_style"));
+    lmb_weights_free(w);
+}
+
 static void programs_are_refused(void **state)
 {
     (void)state;
@@ -494,6 +508,7 @@ static void out_of_memory_leaves_nothing(void **state)
 
 LMB_TEST_MAIN(cmocka_unit_test(reads_types_strides_and_shared_storages),
     cmocka_unit_test(finds_the_model_in_a_checkpoint),
+    cmocka_unit_test(a_caffe_style_is_noted),
     cmocka_unit_test(programs_are_refused),
     cmocka_unit_test(the_rest_of_a_checkpoint_may_hold_anything),
     cmocka_unit_test(no_tensor_is_left_out_in_silence),

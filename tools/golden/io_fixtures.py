@@ -152,8 +152,17 @@ def odd_state(tensor):
         [("0.bias", ramp(torch.float32, 2)), ("0.weight", tensor)])}
 
 
+def of_mmdetection():
+    """The parts of an mmdetection checkpoint that are looked at."""
+    return {"meta": {"epoch": 12, "config": "model = dict(\n    backbone=dict("
+                     "\n        type='ResNet', style='caffe'))\n"},
+            "state_dict": collections.OrderedDict(
+                [("backbone.conv1.weight", ramp(torch.float32, 2, 3))])}
+
+
 def objects():
     torch.save(training(), path("training.pth"))
+    torch.save(of_mmdetection(), path("mmdetection.pth"))
     as_if_of("mine", Net)
     as_if_of("mine", Marked)
     torch.save(Net(2, 2), path("module_legacy.pth"),

@@ -59,7 +59,11 @@ typedef struct reader {
 
 static int line_of(const reader *r)
 {
-    const XML_Size line = XML_GetCurrentLineNumber(r->parser);
+#if XML_MAJOR_VERSION > 2 || XML_MINOR_VERSION >= 9
+    const uint64_t line = XML_GetCurrentLineNumber64(r->parser);
+#else
+    const uint64_t line = XML_GetCurrentLineNumber(r->parser);
+#endif
     return line > INT_MAX ? INT_MAX : (int)line;
 }
 

@@ -41,7 +41,7 @@ static void add_plain(lmb_str *out, const lmb_bench_result *r)
 {
     lmb_str_printf(out,
         "images/s        %8.4g   (%s, %d thread%s, median step)\n"
-        "limit images/s  %8.4g   (its convolutions alone)\n"
+        "limit images/s  %8.4g   (its convolutions and products alone)\n"
         "ratio           %8.3f\n"
         "peak memory     %8.1f MB (activations and packed weights %.1f)\n"
         "compile         %8.2f s\n\n",

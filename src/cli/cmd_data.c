@@ -48,8 +48,10 @@ static lmb_status run(cli *c)
     if (!c->quiet && cli_terminal())
         (void)fputs("\r\033[K", stderr);
     LMB_TRY(st);
-    const char *kind =
-        strstr(c->words[1], "mnist") != NULL ? "idx" : c->words[1];
+    const bool is_idx = lmb_str_equal_nocase(c->words[1], "mnist") ||
+        lmb_str_equal_nocase(c->words[1], "fashion-mnist");
+    const bool ten = lmb_str_equal_nocase(c->words[1], "cifar10");
+    const char *kind = is_idx ? "idx" : ten ? "cifar10" : "cifar100";
     cli_note(c, "%s: ready; use --data %s:%s", c->words[2], kind, c->words[2]);
     return c->json ? print_json(kind, c->words[2]) : LMB_OK;
 }

@@ -1,9 +1,9 @@
 /* cmd_predict.c: limbeck predict: the likeliest classes of pictures; of a
  * detector the objects in them (predict_boxes.c).
  *
- * A picture is prepared as the test set is: small networks (less than 96
- * pixels) see the whole picture resized; others its centre, after the short
- * side became 256 / 224 of their input. */
+ * A picture is prepared as the test set was: the whole of it resized, or its
+ * centre, after the short side became 256 / 224 of the input. Of a file that
+ * does not say which, small networks (less than 96 pixels) see the whole. */
 #include "cli/predict_boxes.h"
 
 #include "data/transform.h"
@@ -44,7 +44,8 @@ static void prepare(predictor *p)
 {
     lmb_transform *t = &p->transform;
     *t = (lmb_transform){.height = p->size, .width = p->size};
-    if (p->size >= SMALL) {
+    const char *crop = p->about.crop;
+    if (crop[0] != '\0' ? strcmp(crop, "center") == 0 : p->size >= SMALL) {
         t->crop = LMB_CROP_CENTER;
         t->resize = p->size * 256 / 224;
     }

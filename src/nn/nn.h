@@ -23,8 +23,9 @@ typedef struct lmb_nn {
     double bn_eps, bn_momentum; /* 1e-5, 0.1 */
     /* Set it if somebody reads a "pre*" tap. Published wide ResNets make these
      * taps with second calls of their batch norms, which in training move the
-     * running statistics twice a step. That happens only if it is set; else the
-     * taps are the same values, from the network's own calls. */
+     * running statistics twice a step. That happens only if it is set (the
+     * trainer does not); else the taps are the same values, from the network's
+     * own calls. */
     bool want_pre;
     /* Parts that do not learn: their parameters are buffers, which no optimiser
      * and no gradient sees, and their batch norms use running statistics. */

@@ -92,7 +92,8 @@ typedef struct lmb_plan_time {
 lmb_status lmb_plan_profile(lmb_plan *plan, int runs, int max,
     lmb_plan_time *out, int *n) LMB_MUST_CHECK;
 /* Seconds a run of the plan's convolutions and matrix products alone, each
- * timed by itself in oneDNN's free choice of layout: the limit of any plan. */
-lmb_status lmb_plan_limit(const lmb_plan *plan, double *seconds) LMB_MUST_CHECK;
+ * timed by itself, in oneDNN's free choice of layout: the limit of any plan. It
+ * has run before; its outputs are lost. */
+lmb_status lmb_plan_limit(lmb_plan *plan, double *seconds) LMB_MUST_CHECK;
 
 #endif

@@ -245,6 +245,10 @@ lmb_status lmb_network_save(const lmb_network *net, const lmb_dataset *data,
     (void)snprintf(about.model, sizeof about.model, "%s", net->text);
     memcpy(about.mean, net->mean, sizeof about.mean);
     memcpy(about.std, net->std, sizeof about.std);
+    int height = 0, width = 0;
+    if (data != NULL && !lmb_network_detects(net))
+        (void)snprintf(about.crop, sizeof about.crop, "%s",
+            lmb_dataset_size(data, &height, &width) ? "whole" : "center");
     /* Borrowed for the call: not ours to free. */
     if (data != NULL && lmb_dataset_classes(data) == net->classes)
         about.class_names = (char **)(uintptr_t)lmb_dataset_class_names(data);

@@ -1,9 +1,10 @@
 /* run_start.c: what the student's weights are before the first step: drawn from
- * the seed; those of a file (init); for a detector the backbone that a file of
- * a classifier has, or backbone and whatever else fits of another detector;
- * and, inherited from the first stage's teacher, whatever lies behind the
- * backbone in neck and heads and has the teacher's name and shape
- * (docs/detection.md; as MGD's and FGD's public configurations start). */
+ * the seed; those of a file (init), of a classifier of other classes all but
+ * its last layer; for a detector the backbone that a file of a classifier has,
+ * or backbone and whatever else fits of another detector; and, inherited from
+ * the first stage's teacher, whatever lies behind the backbone in neck and
+ * heads and has the teacher's name and shape (docs/detection.md; as MGD's and
+ * FGD's public configurations start). */
 #include "train/run_impl.h"
 
 #include "base/log.h"
@@ -108,6 +109,20 @@ static lmb_status load_classifier(part *from)
         from->path, from->net->text, n, first + strlen(from->prefix));
 }
 
+/* Does all of the file fit but the last layer? Then it is a network of other
+ * classes. */
+static lmb_status only_head_misfits(const part *from, bool *out)
+{
+    lmb_model_info info;
+    char head[sizeof info.head + 1];
+    const char *first = NULL;
+    LMB_TRY(lmb_model_describe(from->net->model, 0, 0, &info));
+    (void)snprintf(head, sizeof head, "%s.", info.head);
+    const int of_head = misfits(from, head, &first);
+    *out = of_head > 0 && misfits(from, "", &first) == of_head;
+    return LMB_OK;
+}
+
 /* Another detector's file (of other classes, say) gives what fits, if the
  * backbone is the same. */
 static lmb_status load_file(lmb_run *run, const char *path)
@@ -115,6 +130,7 @@ static lmb_status load_file(lmb_run *run, const char *path)
     lmb_weights *w = NULL;
     const char *first = NULL;
     const lmb_network *net = &run->student;
+    bool other_classes = false;
     lmb_status st;
     LMB_TRY(lmb_weights_load(path, &w));
     part from = {w, path, net, ""};
@@ -123,9 +139,12 @@ static lmb_status load_file(lmb_run *run, const char *path)
         lmb_weights_free(w);
         return st;
     }
-    if (!lmb_network_detects(net))
-        st = lmb_weights_to_params(w, path, net->params);
-    else if (!is_detector_file(w))
+    if (!lmb_network_detects(net)) {
+        st = only_head_misfits(&from, &other_classes);
+        if (st == LMB_OK)
+            st = other_classes ? load_part(&from)
+                               : lmb_weights_to_params(w, path, net->params);
+    } else if (!is_detector_file(w))
         st = load_classifier(&from);
     else if (misfits(&from, "", &first) > 0 &&
         misfits(&from, backbone_of(net->params), &first) == 0)

@@ -1,8 +1,8 @@
 /* weights_io.c: parameters from and to named tensors.
  *
  * Metadata keys: model, classes, class_names (one a line), input_size,
- * input_short_side, mean, std (three numbers), channel_order; format = pt, as
- * other tools expect. */
+ * input_short_side, mean, std (three numbers), channel_order, crop; format =
+ * pt, as other tools expect. */
 #include "train/weights_io.h"
 
 #include "base/log.h"
@@ -291,6 +291,10 @@ static lmb_status read_all(
     if (out->channels[0] != '\0' && strcmp(out->channels, "RGB") != 0 &&
         strcmp(out->channels, "BGR") != 0)
         return bad(path, "channel_order", out->channels, "RGB or BGR");
+    LMB_TRY(read_word(w, path, "crop", out->crop, sizeof out->crop));
+    if (out->crop[0] != '\0' && strcmp(out->crop, "center") != 0 &&
+        strcmp(out->crop, "whole") != 0)
+        return bad(path, "crop", out->crop, "center or whole");
     return LMB_OK;
 }
 
@@ -408,6 +412,8 @@ lmb_status lmb_weights_about_write(
     }
     if (about->channels[0] != '\0')
         LMB_TRY(lmb_weights_meta_set(w, "channel_order", about->channels));
+    if (about->crop[0] != '\0')
+        LMB_TRY(lmb_weights_meta_set(w, "crop", about->crop));
     return LMB_OK;
 }
 

@@ -37,6 +37,10 @@ typedef struct lmb_weights_about {
     bool has_norm;
     double mean[3], std[3]; /* of channels scaled to [0, 1] */
     char channels[8]; /* "RGB" or "BGR" */
+    /* How a classifier's test pictures filled its input: "center" (the short
+     * side to 256 / 224 of it, then the centre, as for image folders), "whole"
+     * (pictures of one size, as they are), or "". */
+    char crop[8];
 } lmb_weights_about;
 
 /* Reads it; zeroed fields where the file says nothing. Other metadata is left

@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+#include "backend/onednn/dnn.h"
 #include "golden_weights.h"
 #include "model/model.h"
 #include "plan/plan.h"
@@ -100,6 +101,8 @@ static inline void model_compile(model_run *r, int n, const lmb_value *outputs)
 {
     const lmb_plan_opts opts = {.reference = r->exact, .allow_reference = true};
     CHECK_OK(lmb_plan_compile(r->g, n, outputs, &opts, &r->plan));
+    if (!r->exact && lmb_dnn_available())
+        assert_string_equal(lmb_plan_fallbacks(r->plan), "");
 }
 
 static inline void model_run_plan(model_run *r, lmb_value x)

@@ -24,8 +24,9 @@ static const cli_flag flags[] = {
     {"teacher-mean", "R,G,B", "mean of the teacher's input, pixels in 0 .. 1",
         NULL, "teachers.0.mean"},
     {"teacher-std", "R,G,B", "and its deviation", NULL, "teachers.0.std"},
-    {"teacher-input", "X", "its input size as a factor on the student's", NULL,
-        "teachers.0.input"},
+    {"teacher-input", "X",
+        "its input size as a factor on the student's, of the teacher before it",
+        NULL, "teachers.0.input"},
     {"data", "KIND:DIR", "data set (`limbeck list datasets`)", NULL,
         "data.spec"},
     {"train-split", "NAME", "what to train on (train)", NULL,
@@ -189,28 +190,43 @@ done:
     return st;
 }
 
-/* --teacher and its companions repeat: the second of a kind is about the
- * second teacher. */
+/* How many flags of this name come before place `at`. */
+static int given_before(const cli *c, size_t at, const char *name)
+{
+    int n = 0;
+    for (size_t i = 0; i < at; i++)
+        n += strcmp(c->given[i].flag->name, name) == 0;
+    return n;
+}
+
+/* --teacher and --teacher-weights repeat: the second of a kind is about the
+ * second teacher. Their companions too, if each teacher has one; else one is
+ * about the teacher behind which it stands. */
 static const char *repeated_key(const cli *c, size_t at, char *out, size_t size)
 {
     static const char *const fields[][2] = {{"teacher", "model"},
         {"teacher-weights", "weights"}, {"teacher-mean", "mean"},
         {"teacher-std", "std"}, {"teacher-input", "input"}};
     const cli_flag *flag = c->given[at].flag;
-    int before = 0, models = 0, weights = 0;
-    for (size_t i = 0; i < c->n_given; i++) {
-        before += i < at && c->given[i].flag == flag;
-        models += strcmp(c->given[i].flag->name, "teacher") == 0;
-        weights += strcmp(c->given[i].flag->name, "teacher-weights") == 0;
-    }
+    const int models = given_before(c, c->n_given, "teacher");
+    const int weights = given_before(c, c->n_given, "teacher-weights");
     /* Of one teacher the last of two values holds, as with other flags. */
     const int last = (models > weights ? models : weights) - 1;
-    before = before < last ? before : last;
-    for (size_t i = 0; i < LMB_COUNT(fields) && before > 0; i++)
-        if (strcmp(flag->name, fields[i][0]) == 0) {
-            (void)snprintf(out, size, "teachers.%d.%s", before, fields[i][1]);
-            return out;
+    for (size_t i = 0; i < LMB_COUNT(fields); i++) {
+        if (strcmp(flag->name, fields[i][0]) != 0)
+            continue;
+        int k = given_before(c, at, flag->name);
+        if (i > 1 && given_before(c, c->n_given, flag->name) <= last) {
+            const int m = given_before(c, at, "teacher");
+            const int w = given_before(c, at, "teacher-weights");
+            k = (m > w ? m : w) - 1;
         }
+        k = k < last ? k : last;
+        if (k <= 0)
+            break;
+        (void)snprintf(out, size, "teachers.%d.%s", k, fields[i][1]);
+        return out;
+    }
     return flag->key;
 }
 

@@ -272,6 +272,16 @@ static lmb_status set_stage_methods(
     return LMB_OK;
 }
 
+/* Of a stage that names none: the only teacher, or the one of its number. */
+enum { OWN_TEACHER = -1 };
+
+static void set_own_teachers(lmb_run_config *run)
+{
+    for (int i = 0; i < run->n_stages; i++)
+        if (run->stages[i].teacher == OWN_TEACHER)
+            run->stages[i].teacher = run->n_teachers == 1 ? 0 : i;
+}
+
 static lmb_status set_stage(lmb_run_config *run, const lmb_config_entry *e,
     int index, const char *field)
 {
@@ -279,8 +289,8 @@ static lmb_status set_stage(lmb_run_config *run, const lmb_config_entry *e,
         return LMB_FAIL(
             LMB_EUSAGE, "%s: stages: more than %d", e->origin, LMB_MAX_STAGES);
     while (run->n_stages <= index) {
-        run->stages[run->n_stages] = (lmb_stage_config){
-            .teacher = run->n_stages, .until = NAN, .lr = NAN};
+        run->stages[run->n_stages] =
+            (lmb_stage_config){.teacher = OWN_TEACHER, .until = NAN, .lr = NAN};
         run->n_stages++;
     }
     lmb_stage_config *s = &run->stages[index];
@@ -502,7 +512,11 @@ static lmb_status set_student(lmb_run_config *run, const lmb_config_entry *e)
 {
     lmb_model_spec spec;
     LMB_TRY(lmb__config_at(e->origin, lmb_model_spec_parse(e->value, &spec)));
-    return copy_text(run, spec.text, &run->student);
+    /* What is said of frozen parts stays, though it be the default: where
+     * nothing is said, a drawn backbone is free (run_open.c). */
+    const bool says = strstr(e->value, "frozen_stages") != NULL ||
+        strstr(e->value, "norm_eval") != NULL;
+    return copy_text(run, says ? e->value : spec.text, &run->student);
 }
 
 /* Its kind; whether it is there, the run will see. */
@@ -691,6 +705,7 @@ lmb_status lmb_config_resolve(const lmb_config *c, lmb_run_config *run)
         find_preset(c, run, i);
     for (size_t i = 0; i < c->count; i++)
         LMB_TRY(set_option_key(run, &c->entries[i]));
+    set_own_teachers(run);
     LMB_TRY(check_norms(run));
     return check_methods(run);
 }

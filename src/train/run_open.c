@@ -40,6 +40,31 @@ static lmb_status set_sides(lmb_run *run)
     return LMB_OK;
 }
 
+/* Detectors' defaults are for backbones that have learned. One that is drawn
+ * learns as a whole, unless the name says what is frozen: so a run that is told
+ * nothing trains something. */
+static lmb_status free_drawn_backbone(
+    const lmb_run_config *c, lmb_model_spec *spec)
+{
+    if (spec->model->postprocess == NULL || c->init != NULL ||
+        strstr(c->student, "frozen_stages") != NULL ||
+        strstr(c->student, "norm_eval") != NULL)
+        return LMB_OK;
+    lmb_str text = {0};
+    lmb_str_printf(&text, "%s%cfrozen_stages=-1,norm_eval=false", spec->text,
+        strchr(spec->text, ':') != NULL ? ',' : ':');
+    lmb_status st = lmb_str_status(&text);
+    if (st == LMB_OK)
+        st = lmb_model_spec_parse(text.text, spec);
+    lmb_str_fini(&text);
+    if (st == LMB_OK)
+        lmb_log_line(LMB_LOG_INFO,
+            "student    its backbone is drawn (no --init), so all of it "
+            "learns: "
+            "frozen_stages=-1,norm_eval=false");
+    return st;
+}
+
 static lmb_status open_student(lmb_run *run)
 {
     const lmb_run_config *c = run->config;
@@ -48,6 +73,7 @@ static lmb_status open_student(lmb_run *run)
             "no network to train: --student NAME (limbeck list models)");
     lmb_model_spec spec;
     LMB_TRY(lmb_model_spec_parse(c->student, &spec));
+    LMB_TRY(free_drawn_backbone(c, &spec));
     run->task = lmb_task_find(spec.model->task);
     const bool boxes = lmb_dataset_is_detection(run->opened);
     if (boxes != lmb_task_is_detection(run->task))

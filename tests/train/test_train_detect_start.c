@@ -97,24 +97,36 @@ static void the_backbone_of_a_classifier(void **state)
     lmb_weights_free(to);
 }
 
-/* By default parts of it are frozen: drawn, they are of no use. */
-static void a_drawn_backbone_is_said(void **state)
+/* Frozen parts that are drawn are of no use: all learns, unless the name says
+ * otherwise, and then it is said what that means. */
+static void a_drawn_backbone_learns(void **state)
 {
     (void)state;
     static const char warning[] =
         "the student's backbone is drawn, and its frozen stages and its batch "
         "norms' statistics stay as drawn: --init FILE gives it weights";
-    static const char *const models[] = {
-        "retinanet_r18_fpn:width=0.25,fpn_channels=32,head_convs=1",
-        TINY_STUDENT};
-    for (int i = 0; i < 2; i++) {
+    static const char note[] =
+        "its backbone is drawn (no --init), so all of it learns: "
+        "frozen_stages=-1,norm_eval=false";
+    static const char *const options[] = {
+        "", ",frozen_stages=1", ",frozen_stages=-1,norm_eval=false"};
+    for (int i = 0; i < 3; i++) {
         program p = {0};
         program_start(&p,
-            "train --model %s --data coco:%s " TINY_FLAGS
-            "--max-steps 1 --out %s",
-            models[i], in_folder("set"), in_folder("drawn%d", i));
+            "train --model "
+            "retinanet_r18_fpn:width=0.25,fpn_channels=32,head_convs=1%s "
+            "--data coco:%s " TINY_FLAGS "--max-steps 1 --out %s",
+            options[i], in_folder("set"), in_folder("drawn%d", i));
         program_ends(&p, 0);
-        assert_int_equal(strstr(p.text, warning) != NULL, i == 0);
+        assert_int_equal(strstr(p.text, note) != NULL, i == 0);
+        assert_int_equal(strstr(p.text, warning) != NULL, i == 1);
+        lmb_weights *w = NULL;
+        CHECK_OK(
+            lmb_weights_load(in_folder("drawn%d/student.safetensors", i), &w));
+        assert_int_equal(strstr(lmb_weights_meta_get(w, "model"),
+                             "frozen_stages=-1,norm_eval=false") != NULL,
+            i != 1);
+        lmb_weights_free(w);
     }
 }
 
@@ -215,7 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_backbone_of_a_classifier),
-        cmocka_unit_test(a_drawn_backbone_is_said),
+        cmocka_unit_test(a_drawn_backbone_learns),
         cmocka_unit_test(a_backbone_of_another_shape),
         cmocka_unit_test(a_detector_of_other_classes),
         cmocka_unit_test(neck_and_heads_of_the_teacher),

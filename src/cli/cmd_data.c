@@ -23,6 +23,15 @@ static bool on_progress(int64_t done, int64_t total, void *user)
     return *cli_signal() == 0;
 }
 
+/* What --data calls a set that was fetched under `name`, in any case. */
+static const char *kind_of(const char *name)
+{
+    for (int i = 0; lmb_fetch_name(i) != NULL; i++)
+        if (lmb_str_equal_nocase(lmb_fetch_name(i), name))
+            name = lmb_fetch_name(i);
+    return strstr(name, "mnist") != NULL ? "idx" : name;
+}
+
 static lmb_status print_json(const char *kind, const char *dir)
 {
     lmb_str spec = {0}, out = {0};
@@ -48,10 +57,7 @@ static lmb_status run(cli *c)
     if (!c->quiet && cli_terminal())
         (void)fputs("\r\033[K", stderr);
     LMB_TRY(st);
-    const bool is_idx = lmb_str_equal_nocase(c->words[1], "mnist") ||
-        lmb_str_equal_nocase(c->words[1], "fashion-mnist");
-    const bool ten = lmb_str_equal_nocase(c->words[1], "cifar10");
-    const char *kind = is_idx ? "idx" : ten ? "cifar10" : "cifar100";
+    const char *kind = kind_of(c->words[1]);
     cli_note(c, "%s: ready; use --data %s:%s", c->words[2], kind, c->words[2]);
     return c->json ? print_json(kind, c->words[2]) : LMB_OK;
 }

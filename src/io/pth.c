@@ -239,16 +239,6 @@ static lmb_status add_all(source *s, const lmb_pk *dict, lmb_weights *w)
     return LMB_OK;
 }
 
-static const lmb_pk *entry_of(const lmb_pk *dict, const char *key)
-{
-    if (dict == NULL || dict->kind != LMB_PK_DICT)
-        return NULL;
-    for (size_t i = 0; i + 1 < dict->u.list.count; i += 2)
-        if (lmb_pk_is(dict->u.list.items[i], key))
-            return dict->u.list.items[i + 1];
-    return NULL;
-}
-
 static bool holds_text(const lmb_pk *value, const char *part)
 {
     const size_t n = strlen(part);
@@ -267,11 +257,13 @@ static lmb_status note_style(const lmb_pk *root, lmb_weights *w)
 {
     static const char *const keys[] = {"config", "cfg"};
     static const char *const parts[] = {"style='caffe'", "style=\"caffe\""};
-    const lmb_pk *meta = entry_of(root, "meta");
+    const lmb_pk *meta = lmb_pk_get(root, "meta");
     bool caffe = false;
+    if (meta == NULL)
+        return LMB_OK;
     for (size_t k = 0; k < LMB_COUNT(keys); k++)
         for (size_t p = 0; p < LMB_COUNT(parts); p++)
-            caffe = caffe || holds_text(entry_of(meta, keys[k]), parts[p]);
+            caffe = caffe || holds_text(lmb_pk_get(meta, keys[k]), parts[p]);
     return caffe ? lmb_weights_meta_set(w, "resnet_style", "caffe") : LMB_OK;
 }
 

@@ -10,8 +10,8 @@
 #include "nn/nn.h"
 #include "op/op_detect.h"
 
-/* Whose ResNets: mmdetection's `style`. Weights of both have the same names and
- * shapes. */
+/* Whose ResNets, mmdetection's `style`: where a bottleneck has its stride.
+ * Weights of both have the same names and shapes. */
 typedef enum lmb_resnet_stride {
     LMB_RESNET_PYTORCH, /* on the 3x3 convolution */
     LMB_RESNET_CAFFE, /* on the first 1x1 convolution, as first published */

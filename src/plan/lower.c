@@ -42,18 +42,21 @@ int64_t lmb_form_block(lmb_form form, int64_t channels)
     }
 }
 
-/* Do all rank-4 operands of the node fill whole blocks of channels? */
+/* Not of rank 4, or of whole blocks of channels? */
+static bool fits_blocks(const lmb_plan *plan, lmb_value v)
+{
+    return !is_rank4(plan, v) ||
+        info(plan, v)->type.shape.dim[1] % LMB_BLOCK == 0;
+}
+
+/* Do all operands of the node? */
 static bool fills_blocks(const lmb_plan *plan, const lmb_node *node)
 {
     bool fills = true;
     for (int k = 0; k < node->n_in; k++)
-        if (is_rank4(plan, node->in[k]))
-            fills = fills &&
-                info(plan, node->in[k])->type.shape.dim[1] % LMB_BLOCK == 0;
+        fills = fills && fits_blocks(plan, node->in[k]);
     for (int o = 0; o < node->n_out; o++)
-        if (is_rank4(plan, node->out[o]))
-            fills = fills &&
-                info(plan, node->out[o])->type.shape.dim[1] % LMB_BLOCK == 0;
+        fills = fills && fits_blocks(plan, node->out[o]);
     return fills;
 }
 
@@ -808,6 +811,8 @@ static void find_last_uses(lmb_plan *plan, const bool *live)
 static bool gains_by_blocks(const lmb_plan *plan, const bool *live)
 {
     int64_t large = 0, all = 0;
+    if (!lmb_dnn_fast_blocks())
+        return false;
     for (size_t i = 0; i < plan->g->n_nodes; i++) {
         const lmb_node *node = &plan->g->nodes[i];
         if (!live[i] || node->op != &lmb_op_conv2d)
@@ -821,7 +826,7 @@ static bool gains_by_blocks(const lmb_plan *plan, const bool *live)
         if (attr->groups == 1 && w.dim[2] * w.dim[3] > 1)
             large += macs;
     }
-    return lmb_dnn_fast_blocks() && 2 * large > all;
+    return 2 * large > all;
 }
 
 static bool choose_blocks(const lmb_plan *plan, const bool *live)

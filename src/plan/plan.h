@@ -3,10 +3,9 @@
  * A plan is made once per (graph, shapes, precision) and run many times. On
  * the fast backend activations are NHWC in f32 or bf16, or f32 in blocks of
  * eight channels, everything else is dense f32; on the reference everything is
- * dense f64. Values that depend on
- * constants and unchanging parameters alone (folded and packed weights of a
- * frozen teacher) are computed when those parameters change, not every run.
- * A steady run allocates nothing. */
+ * dense f64. Values that depend on constants and unchanging parameters alone
+ * (folded and packed weights of a frozen teacher) are computed when those
+ * parameters change, not every run. A steady run allocates nothing. */
 #ifndef LMB_PLAN_PLAN_H
 #define LMB_PLAN_PLAN_H
 

@@ -512,11 +512,9 @@ static lmb_status set_student(lmb_run_config *run, const lmb_config_entry *e)
 {
     lmb_model_spec spec;
     LMB_TRY(lmb__config_at(e->origin, lmb_model_spec_parse(e->value, &spec)));
-    /* What is said of frozen parts stays, though it be the default: where
-     * nothing is said, a drawn backbone is free (run_open.c). */
-    const bool says = strstr(e->value, "frozen_stages") != NULL ||
-        strstr(e->value, "norm_eval") != NULL;
-    return copy_text(run, says ? e->value : spec.text, &run->student);
+    /* The canonical text leaves out defaults. */
+    return copy_text(
+        run, lmb_says_frozen(e->value) ? e->value : spec.text, &run->student);
 }
 
 /* Its kind; whether it is there, the run will see. */

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 #define AT(field) offsetof(lmb_train_opts, field)
 
@@ -93,6 +94,12 @@ int lmb_term_schedule_find(const char *name)
         if (lmb_str_equal_nocase(lmb_term_schedules[i], name))
             return i;
     return -1;
+}
+
+bool lmb_says_frozen(const char *model)
+{
+    return strstr(model, "frozen_stages") != NULL ||
+        strstr(model, "norm_eval") != NULL;
 }
 
 double lmb_term_warmup(

@@ -144,6 +144,10 @@ typedef struct lmb_run_config {
 lmb_status lmb_run_config_init(lmb_run_config *c) LMB_MUST_CHECK;
 void lmb_run_config_fini(lmb_run_config *c);
 
+/* Does the model's text say what of its backbone is frozen, be it the default?
+ * Where it does not, a drawn backbone is free (run_open.c). */
+bool lmb_says_frozen(const char *model);
+
 /* Epochs of a term's warm-up: as configured, else the method's own, which is
  * published for classification: none for detectors. */
 double lmb_term_warmup(

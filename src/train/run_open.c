@@ -47,8 +47,7 @@ static lmb_status free_drawn_backbone(
     const lmb_run_config *c, lmb_model_spec *spec)
 {
     if (spec->model->postprocess == NULL || c->init != NULL ||
-        strstr(c->student, "frozen_stages") != NULL ||
-        strstr(c->student, "norm_eval") != NULL)
+        lmb_says_frozen(c->student))
         return LMB_OK;
     lmb_str text = {0};
     lmb_str_printf(&text, "%s%cfrozen_stages=-1,norm_eval=false", spec->text,
@@ -60,8 +59,7 @@ static lmb_status free_drawn_backbone(
     if (st == LMB_OK)
         lmb_log_line(LMB_LOG_INFO,
             "student    its backbone is drawn (no --init), so all of it "
-            "learns: "
-            "frozen_stages=-1,norm_eval=false");
+            "learns: frozen_stages=-1,norm_eval=false");
     return st;
 }
 

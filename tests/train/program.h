@@ -270,6 +270,12 @@ static inline const char *program_last_line(program *p)
     return at != NULL ? at + 1 : p->text;
 }
 
+static inline void check_said(const program *p, const char *part)
+{
+    if (strstr(p->text, part) == NULL)
+        fail_msg("nothing about '%s': %s", part, p->text);
+}
+
 /* --- tiny data ------------------------------------------------------------ */
 
 static inline void put_be32(FILE *f, uint32_t v)

@@ -19,12 +19,6 @@ static int make_folder(void **state)
     return 0;
 }
 
-static void check_said(const program *p, const char *part)
-{
-    if (strstr(p->text, part) == NULL)
-        fail_msg("nothing about '%s': %s", part, p->text);
-}
-
 static void start(program *p, const char *flags, const char *name)
 {
     program_start(p,

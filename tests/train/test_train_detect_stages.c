@@ -71,12 +71,6 @@ static const char *distil(program *p, const char *name, const char *flags)
     return p->text;
 }
 
-static void check_said(const program *p, const char *part)
-{
-    if (strstr(p->text, part) == NULL)
-        fail_msg("nothing about '%s': %s", part, p->text);
-}
-
 /* The tensors of two files, but for metadata. */
 static void check_same_weights(const char *a, const char *b)
 {

@@ -27,12 +27,6 @@ static int make_folder(void **state)
     return 0;
 }
 
-static void check_said(const program *p, const char *part)
-{
-    if (strstr(p->text, part) == NULL)
-        fail_msg("nothing about '%s': %s", part, p->text);
-}
-
 static lmb_weights *weights_of(const char *name)
 {
     lmb_weights *w = NULL;
